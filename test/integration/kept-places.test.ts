@@ -15,6 +15,7 @@ import { join } from 'node:path'
 import { test } from 'node:test'
 import { copyForOthers } from '../support/machine/other-user.js'
 import { testAsRoot } from '../support/machine/own-namespace.js'
+import { steppingClock } from '../support/machine/stepping-clock.js'
 import { treeline } from '../support/machine/treeline-command.js'
 import { startAgent } from '../support/relays/agents.js'
 import { startTree } from '../support/relays/relay-tree.js'
@@ -103,11 +104,13 @@ test('what a killed --test left in the folder for temporary files goes at the ne
     mkdirSync(join(temporary, name), { recursive: true })
     writeFileSync(join(temporary, name, 'state.db'), '')
   }
-  assert.equal((await treeline(t, ['serve', '--config', directory, '--test'], { TMPDIR: temporary })).code, 0)
+  const later = steppingClock(join(tree.folder, 'clock'), { offsetSeconds: 120 }).environment
+  const check = (env: NodeJS.ProcessEnv) => treeline(t, ['serve', '--config', directory, '--test'], env)
+  assert.equal((await check({ ...later, TMPDIR: temporary })).code, 0)
   assert.deepEqual(readdirSync(temporary).sort(), names.slice(1).sort())
 
   const missing = join(tree.folder, 'missing')
-  const { code, stderr } = await treeline(t, ['serve', '--config', directory, '--test'], { TMPDIR: missing })
+  const { code, stderr } = await check({ TMPDIR: missing })
   assert.equal(code, 0)
   const why = `state.db was not looked into: no temporary file can be made in ${missing}: it is not there; TMPDIR names another folder\n`
   assert.ok(stderr.includes(why), stderr)

@@ -56,10 +56,14 @@ async function isLeft(folder: HeldFolder, name: string, ofPid: string | undefine
   const found = await folder.find(name).catch(() => undefined)
   if (found?.isFile() !== true) return false
   if (ofPid === undefined) return found.ctimeMs < nowMs - NAMELESS_QUIET_MS
-  const pid = Number(ofPid)
+  return isLeftBy(Number(ofPid), found.ctimeMs, nowMs)
+}
+
+/** Whether something was left by the process of that id, which it was made for. @param changedAtMs when its status changed last */
+export function isLeftBy(pid: number, changedAtMs: number, nowMs: number): boolean {
   // of a process with our id, which in a container each may have, that is what is older than this process
   const goneAtMs = pid === process.pid ? nowMs - process.uptime() * 1_000 : nowMs
-  return (pid === process.pid || hasEnded(pid)) && found.ctimeMs < goneAtMs - QUIET_MS
+  return (pid === process.pid || hasEnded(pid)) && changedAtMs < goneAtMs - QUIET_MS
 }
 
 function hasEnded(pid: number): boolean {

@@ -3,11 +3,9 @@ import { mkdtemp } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { errorCode, errorMessage } from '../../values/failures/system-error.js'
+import { isLeftBy, MAX_NAMES_SEEN } from '../files/leftovers.js'
 
 const ENDING = ['SIGHUP', 'SIGINT', 'SIGTERM'] as const
-
-/** The names of the folder for temporary files that are looked through for what ended processes left. */
-const MAX_NAMES_SEEN = 4_096
 
 const FULL = 'there is no room left'
 const WHY: Readonly<Record<string, string>> = {
@@ -72,17 +70,8 @@ function removeLeft(name: string): void {
 
 /** @param rest of its name, behind that of all */
 function removeIfLeft(rest: string, path: string): void {
-  const pid = Number(/^(\d+)-\w+$/.exec(rest)?.[1] ?? Number.NaN)
+  const pid = /^(\d{1,10})-\w+$/.exec(rest)?.[1]
   const found = lstatSync(path, { throwIfNoEntry: false })
-  if (Number.isNaN(pid) || found?.isDirectory() !== true || found.uid !== process.geteuid?.() || isAlive(pid)) return
-  rmSync(path, { recursive: true, force: true })
-}
-
-function isAlive(pid: number): boolean {
-  try {
-    process.kill(pid, 0)
-    return true
-  } catch (error) {
-    return errorCode(error) !== 'ESRCH'
-  }
+  if (pid === undefined || found?.isDirectory() !== true || found.uid !== process.geteuid?.()) return
+  if (isLeftBy(Number(pid), found.ctimeMs, Date.now())) rmSync(path, { recursive: true, force: true })
 }
