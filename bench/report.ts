@@ -33,7 +33,7 @@ function checkText(check: Check): string {
 }
 
 function number(value: number, unit: Unit): string {
-  const digits = unit === '/s' || unit === 'MiB' ? 0 : unit === 'ms' ? 1 : 3
+  const digits = unit === '/s' || unit === 'MiB' || unit === 'KiB' ? 0 : unit === 'ms' ? 1 : 3
   return `${value.toLocaleString('en', { minimumFractionDigits: digits, maximumFractionDigits: digits })} ${unit}`
 }
 

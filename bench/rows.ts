@@ -11,6 +11,14 @@ import { reload100k } from './rows/reload-100k.js'
 import { route100k } from './rows/route-100k.js'
 import { run1000 } from './rows/run-1000.js'
 import { runTwoSubRelays } from './rows/run-two-sub-relays.js'
+import {
+  service1Gib,
+  service1GibUp,
+  serviceLatency,
+  serviceNewConnections,
+  serviceSmall,
+  serviceUpgrades
+} from './rows/services.js'
 import { start100k } from './rows/start-100k.js'
 import { threeHops } from './rows/three-hops.js'
 import type { Row } from './support/row.js'
@@ -34,5 +42,11 @@ export const ROWS: readonly Row[] = [
   link1Gib,
   link1GibUp,
   linkSmall,
-  linkOrder
+  linkOrder,
+  serviceSmall,
+  serviceNewConnections,
+  serviceLatency,
+  service1Gib,
+  service1GibUp,
+  serviceUpgrades
 ]

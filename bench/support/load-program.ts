@@ -19,13 +19,13 @@ const timesMs: number[] = []
 const statusCounts = new Map<string, number>()
 const idle: Lane[] = []
 const overdue: number[] = []
-const sockets: Socket[] = []
+const sockets = new Set<Socket>()
 let sent = 0
 let answered = 0
 let isEnding = false
 
 interface Lane {
-  readonly socket: Socket
+  socket: Socket
   startedAt: number
   /** Bytes of an answer that came in parts. */
   part: Buffer | undefined
@@ -42,30 +42,36 @@ const endTimer = setInterval(checkEnd, CHECK_END_EVERY_MS)
 
 function openLane(): Promise<void> {
   return new Promise((resolve, reject) => {
-    const buffer = Buffer.allocUnsafe(READ_BUFFER_BYTES)
-    const socket = createConnection({
-      host: '127.0.0.1',
-      port: options.port,
-      noDelay: true,
-      onread: {
-        buffer,
-        callback: (length: number) => {
-          received(lane, buffer.subarray(0, length))
-          return true
-        }
-      }
-    })
-    const lane: Lane = { socket, startedAt: 0, part: undefined }
-    sockets.push(socket)
+    const lane: Lane = { socket: connectLane(() => lane, resolve, reject), startedAt: 0, part: undefined }
+    sockets.add(lane.socket)
     idle.push(lane)
-    socket.once('connect', resolve)
-    socket.once('error', reject)
-    socket.once('close', () => {
-      if (isEnding) return
-      console.error('the server closed a connection')
-      process.exit(1)
-    })
   })
+}
+
+/** A connection of a lane. @param lane read when bytes come */
+function connectLane(lane: () => Lane, connected: () => void, failed: (error: Error) => void): Socket {
+  const buffer = Buffer.allocUnsafe(READ_BUFFER_BYTES)
+  const socket = createConnection({
+    host: '127.0.0.1',
+    port: options.port,
+    noDelay: true,
+    onread: {
+      buffer,
+      callback: (length: number) => {
+        received(lane(), buffer.subarray(0, length))
+        return true
+      }
+    }
+  })
+  socket.once('connect', connected)
+  socket.once('error', failed)
+  socket.once('close', () => {
+    sockets.delete(socket)
+    if (isEnding || options.isOnce === true) return
+    console.error('the server closed a connection')
+    process.exit(1)
+  })
+  return socket
 }
 
 function received(lane: Lane, chunk: Buffer): void {
@@ -99,15 +105,29 @@ function isComplete(answer: Buffer): boolean {
 
 function sendNext(lane: Lane, due: number): void {
   if (options.count !== undefined && sent >= options.count) return
+  const request = fixedRequest ?? makeRequest(sent)
+  const isUsed = lane.startedAt > 0
   lane.startedAt = due
-  lane.socket.write(fixedRequest ?? makeRequest(sent))
   sent += 1
+  if (options.isOnce === true && isUsed) {
+    lane.socket = connectLane(
+      () => lane,
+      () => undefined,
+      error => {
+        console.error(error)
+        process.exit(1)
+      }
+    )
+    sockets.add(lane.socket)
+  }
+  lane.socket.write(request)
 }
 
 function makeRequest(number: number): Buffer {
   const ttl = Math.round(((options.ttlUntilMs ?? 0) - Date.now()) / 1000)
   const path = options.path.replace('{n}', String(number)).replace('{ttl}', String(ttl))
   const headers = [`${options.method} ${path} HTTP/1.1`, `Host: 127.0.0.1:${options.port}`]
+  if (options.isOnce === true) headers.push('Connection: close')
   if (body !== undefined) headers.push('Content-Type: application/octet-stream', `Content-Length: ${body.length}`)
   const head = Buffer.from(`${headers.join('\r\n')}\r\n\r\n`, 'latin1')
   return body === undefined ? head : Buffer.concat([head, body])

@@ -3,7 +3,9 @@ import { runProgram } from './child.js'
 /** The requests to send; the generator runs in a process of its own. */
 export interface LoadOptions {
   readonly port: number
-  readonly method: 'HEAD' | 'PUT'
+  readonly method: 'GET' | 'HEAD' | 'PUT'
+  /** Sends each request on a connection of its own. */
+  readonly isOnce?: boolean
   /** `{n}` becomes the request's number, `{ttl}` the whole seconds that are left until `ttlUntilMs`. */
   readonly path: string
   readonly connections: number

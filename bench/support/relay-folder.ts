@@ -20,6 +20,10 @@ export interface RelaySetup {
   /** The command that runs agents. */
   readonly command?: string
   readonly cleanupFrequency?: string
+  /** The port for callers of services; 0: none. */
+  readonly servicesPort?: number
+  /** The lines of `tokens.clients_file`. */
+  readonly clientTokens?: string
 }
 
 /** Larger than the largest file that a row sends. */
@@ -37,6 +41,7 @@ export async function writeRelayFolder(setup: RelaySetup): Promise<void> {
     await file('own.key', setup.https.certificate.privateKeyPem)
   }
   if (setup.upstream !== undefined) await file('policy-server.pem', setup.upstream.certificate.certificatePem)
+  if (setup.clientTokens !== undefined) await file('clients', setup.clientTokens)
   await file('main.conf', mainConf(setup))
 }
 
@@ -64,7 +69,9 @@ function mainConf(setup: RelaySetup): string {
     ],
     ['shared_folder', { path: 'shared-folder' }],
     ['storage', { path: 'state' }],
-    ['links', { dial: setup.dials === true }]
+    ['links', { dial: setup.dials === true }],
+    ['services', setup.servicesPort === undefined ? {} : { listen: `127.0.0.1:${setup.servicesPort}` }],
+    ['tokens', setup.clientTokens === undefined ? {} : { clients_file: 'clients' }]
   ]
   return sections.flatMap(([name, keys]) => [`[${name}]`, ...Object.entries(keys).map(keyLine), '']).join('\n')
 }

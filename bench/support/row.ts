@@ -1,6 +1,6 @@
 import type { Cleanup } from './cleanup.js'
 
-export type Unit = 's' | 'ms' | 'µs' | '/s' | 'MiB'
+export type Unit = 's' | 'ms' | 'µs' | '/s' | 'MiB' | 'KiB'
 
 /** One number of a row, beside the number that it is held against. */
 export interface Check {
