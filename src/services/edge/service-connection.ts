@@ -1,4 +1,5 @@
 import type { Socket } from 'node:net'
+import { countStreamed } from '../../process/pacing/buffer-collection.js'
 import { errorCode, errorMessage } from '../../values/failures/system-error.js'
 import { BadMessageError } from '../http1/bad-message-error.js'
 import type { BodySink } from '../http1/chunked-reader.js'
@@ -144,6 +145,7 @@ export class ServiceConnection implements BodySink {
   }
 
   #read(chunk: Buffer): void {
+    countStreamed(chunk.length)
     try {
       this.#take(chunk)
     } catch (error) {

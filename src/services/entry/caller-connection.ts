@@ -1,5 +1,6 @@
 import type { Socket } from 'node:net'
 import { TLSSocket } from 'node:tls'
+import { countStreamed } from '../../process/pacing/buffer-collection.js'
 import { BadMessageError } from '../http1/bad-message-error.js'
 import type { BodySink } from '../http1/chunked-reader.js'
 import type { Fields } from '../http1/fields.js'
@@ -139,6 +140,7 @@ export class CallerConnection implements BodySink, ExchangeCaller {
 
   #read(chunk: Buffer): void {
     if (this.socket.destroyed) return
+    countStreamed(chunk.length)
     if (this.#isClosing) {
       this.#dropped += chunk.length
       if (this.#dropped > MAX_DROPPED_BYTES) this.socket.destroy()
