@@ -5,10 +5,13 @@ import type { LinkStream } from '../wire/transport.js'
 import { FrameReader, type FrameSink } from './frame-reader.js'
 import { type FramedStream, StreamResetError } from './framed-stream.js'
 import { OutgoingFrames } from './outgoing-frames.js'
+import { watchSlowReaders } from './slow-readers.js'
 import {
   CONNECTION_WINDOW_BYTES,
   FRAME,
+  HELD_UP_LIMIT_MS,
   MAX_FRAMED_STREAMS,
+  MAX_HELD_BYTES,
   MAX_WHOLE_BYTES,
   RESET,
   StreamProtocolError
@@ -23,6 +26,8 @@ export interface StreamConnectionOptions {
   readonly side: 'upper' | 'lower'
   /** The other side is asked for a sign of life when it was silent for so long, and taken for dead after as long again. */
   readonly pingMs?: number
+  /** The time after which slow readers that hold up the others are given up. @default 10,000 */
+  readonly heldUpLimitMs?: number
   /** Undefined where the other side may open no streams. */
   readonly take?: TakeStream | undefined
   /** Names its link, for the streams that are lost with it. */
@@ -45,18 +50,30 @@ export class StreamConnection implements StreamCarrier, FrameSink {
   readonly #reader = new FrameReader(this)
   readonly #take: TakeStream | undefined
   readonly #heartbeat: Heartbeat
+  readonly #heldUpLimitMs: number
   #nextId: number
   #lastIdOfOther = 0
   #sendWindow = CONNECTION_WINDOW_BYTES
   #receiveWindow = CONNECTION_WINDOW_BYTES
   #untold = 0
+  /** Bytes that came and were not passed on, and those of them that the other side may not send anew yet. */
+  #held = 0
+  #withheld = 0
+  #slowReaders: NodeJS.Timeout | undefined
   #reason: string | undefined
 
   constructor(
     private readonly lane: LinkStream,
-    { side, pingMs = PING_EVERY_MS, take, name = 'the connection' }: StreamConnectionOptions
+    {
+      side,
+      pingMs = PING_EVERY_MS,
+      heldUpLimitMs = HELD_UP_LIMIT_MS,
+      take,
+      name = 'the connection'
+    }: StreamConnectionOptions
   ) {
     this.#take = take
+    this.#heldUpLimitMs = heldUpLimitMs
     this.#nextId = side === 'upper' ? 1 : 2
     const transport = { isOpen: true, onSignOfLife: () => undefined } // all signs are bytes of the lane
     this.#heartbeat = new Heartbeat(
@@ -71,6 +88,7 @@ export class StreamConnection implements StreamCarrier, FrameSink {
     this.closed = new Promise(resolve => {
       lane.once('close', () => {
         this.#heartbeat.stop()
+        clearTimeout(this.#slowReaders)
         const reason = this.#reason ?? 'the connection was closed'
         const lost = `${name} was lost: ${reason}`
         for (const stream of [...this.#streams.values()]) stream.resetCame(RESET.broken, lost)
@@ -139,6 +157,14 @@ export class StreamConnection implements StreamCarrier, FrameSink {
   }
 
   consumed(bytes: number): void {
+    this.#held -= bytes
+    const allowed = Math.min(this.#withheld, bytes)
+    this.#withheld -= allowed
+    this.#allow(allowed)
+  }
+
+  /** Lets the other side send so many more bytes. */
+  #allow(bytes: number): void {
     this.#untold += bytes
     if (this.#untold < TELL_WINDOW_BYTES) return
     const payload = Buffer.allocUnsafe(4)
@@ -221,6 +247,18 @@ export class StreamConnection implements StreamCarrier, FrameSink {
   #count(bytes: number): void {
     this.#receiveWindow -= bytes
     if (this.#receiveWindow < 0) throw new StreamProtocolError('more bytes than the window of the connection allows')
+    this.#held += bytes
+    if (this.#held <= MAX_HELD_BYTES) this.#allow(bytes)
+    else {
+      this.#withheld += bytes
+      this.#slowReaders ??= watchSlowReaders(this.#streams, () => this.#tooMuch(), this.#heldUpLimitMs)
+    }
+  }
+
+  /** Ends the wait for slow readers. @returns the bytes that they are to give up; none where the others go on again */
+  #tooMuch(): number {
+    this.#slowReaders = undefined
+    return this.#withheld > 0 ? this.#held - MAX_HELD_BYTES / 2 : 0
   }
 
   /** Drops frames that were under way when their stream was reset here. */

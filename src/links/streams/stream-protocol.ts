@@ -28,9 +28,18 @@ export const MAX_DATA_BYTES = 16 * 1024
 /** The largest payload of a frame that is read whole: the head of a request or answer, and some facts about it. */
 export const MAX_WHOLE_BYTES = 80 * 1024
 
-/** The bytes that may be under way before the other side has to say that it passed them on. */
+/** The bytes that may be under way: of a stream until they were passed on, of all streams together until they came. */
 export const FRAMED_STREAM_WINDOW_BYTES = 256 * 1024
 export const CONNECTION_WINDOW_BYTES = 4 * 1024 * 1024
+
+/**
+ * Bytes of one connection that came and were not passed on, beyond which the other side may send no more: slow readers hold up
+ * the others only then.
+ */
+export const MAX_HELD_BYTES = 32 * 1024 * 1024
+
+/** The time after which slow readers that hold up the others are given up, in ms. */
+export const HELD_UP_LIMIT_MS = 10_000
 
 /** Streams at once on one connection, of both sides together. */
 export const MAX_FRAMED_STREAMS = 16_384

@@ -43,8 +43,8 @@ export class StreamState implements FramedStream {
   #mayDrain = false
   #sendWindow = FRAMED_STREAM_WINDOW_BYTES
   #receiveWindow = FRAMED_STREAM_WINDOW_BYTES
-  /** Bytes that came and were not passed on. */
   #held = 0
+  #passedOn = 0
   /** Bytes that were passed on, of which the other side was not told. */
   #untold = 0
   #isEnding = false
@@ -56,6 +56,16 @@ export class StreamState implements FramedStream {
     readonly id: number,
     private readonly carrier: StreamCarrier
   ) {}
+
+  /** Bytes that came and were not passed on. */
+  get held(): number {
+    return this.#held
+  }
+
+  /** Bytes that were passed on, so far. */
+  get passedOn(): number {
+    return this.#passedOn
+  }
 
   write(piece: Buffer): boolean {
     if (this.#isEnding || this.#isReset) return true
@@ -85,10 +95,17 @@ export class StreamState implements FramedStream {
     this.#close()
   }
 
+  /** Resets the stream from this side, without its user having asked for that. @returns what the user is to be told */
+  giveUp(reason: string): StreamResetError {
+    this.reset(RESET.broken, reason)
+    return new StreamResetError(RESET.broken, reason)
+  }
+
   consumed(bytes: number): void {
     const counted = Math.min(bytes, this.#held)
     if (counted === 0) return
     this.#held -= counted
+    this.#passedOn += counted
     this.carrier.consumed(counted)
     this.#untold += counted
     if (this.#untold < TELL_WINDOW_BYTES || this.#isEndedByOther || this.#isReset) return

@@ -137,7 +137,6 @@ export class EdgeExchange implements StreamSink, AnswerSink {
   #begin(isNew: boolean): ServiceConnection {
     const connection = this.service.take(isNew)
     connection.begin(this.request.head.method, this)
-    connection.cork()
     connection.write(this.service.headFor(this.request))
     return connection
   }

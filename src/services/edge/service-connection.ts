@@ -40,6 +40,7 @@ export class ServiceConnection implements BodySink {
   #isConnected = false
   #isPersistent = false
   #interim = 0
+  #isCorked = false
   #failure: string | undefined
 
   /** @param socket that is being connected @param connected the event by which it tells that it is */
@@ -83,8 +84,16 @@ export class ServiceConnection implements BodySink {
     this.#heads = new HeadReader('response')
   }
 
-  /** @returns false when no more should be written until `onDrain` */
+  /** Writes; what is written in one turn goes together. @returns false when no more should be written until `onServiceDrain` */
   write(bytes: Buffer): boolean {
+    if (!this.#isCorked) {
+      this.#isCorked = true
+      this.socket.cork()
+      process.nextTick(() => {
+        this.#isCorked = false
+        this.socket.uncork()
+      })
+    }
     return this.socket.write(bytes)
   }
 
@@ -99,12 +108,6 @@ export class ServiceConnection implements BodySink {
 
   resume(): void {
     this.socket.resume()
-  }
-
-  /** Has small writes of this turn go together. */
-  cork(): void {
-    this.socket.cork()
-    process.nextTick(() => this.socket.uncork())
   }
 
   /**

@@ -7,9 +7,17 @@ import {
   FRAME,
   FRAMED_STREAM_WINDOW_BYTES,
   frameHead,
+  MAX_HELD_BYTES,
   RESET
 } from '../../../src/links/streams/stream-protocol.js'
-import { connectionPair, lanePair, listenTo, Received, until } from '../../support/parts/stream-pairs.js'
+import {
+  connectionPair,
+  lanePair,
+  listenTo,
+  Received,
+  type StreamPair,
+  until
+} from '../../support/parts/stream-pairs.js'
 
 test('data and messages come in order, each direction ends on its own', async t => {
   const { upper, taken } = await connectionPair(t)
@@ -56,19 +64,52 @@ test('a reader that passes nothing on gets the window, and the writer is held ba
   await until(() => assert.equal((stream.sink as Received).drains, 1))
 })
 
-test('slow readers of many streams hold no more than the window of the connection, and the others go on when one is reset', async t => {
-  const { upper, taken } = await connectionPair(t, false)
-  const streams = Array.from({ length: 40 }, () => upper.open(Buffer.from('slow')))
-  for (const stream of streams) {
+/** Has so many streams send 200 kB each to readers that pass nothing on. */
+function openSlow({ upper }: Pick<StreamPair, 'upper'>, count: number): void {
+  for (let opened = 0; opened < count; opened += 1) {
+    const stream = upper.open(Buffer.from('slow'))
     listenTo(stream)
     for (let sent = 0; sent < 200_000; sent += 10_000) stream.write(Buffer.alloc(10_000, 1))
     stream.end()
   }
-  const held = () => taken.reduce((sum, { received }) => sum + received.bytes, 0)
-  await until(() => assert.ok(held() > CONNECTION_WINDOW_BYTES - 20_000, String(held())))
-  assert.ok(held() <= CONNECTION_WINDOW_BYTES)
-  for (const { stream } of taken.slice(0, 20)) stream.reset(RESET.cancelled, 'enough')
-  await until(() => assert.equal(taken.slice(20).filter(({ received }) => received.hasEnded).length, 20))
+}
+
+const heldBy = (taken: StreamPair['taken']) => taken.reduce((sum, { received }) => sum + received.bytes, 0)
+
+test('slow readers of many streams do not hold up another one', async t => {
+  const pair = await connectionPair(t, false)
+  openSlow(pair, 100)
+  await until(() => assert.equal(heldBy(pair.taken), 100 * 200_000))
+  pair.upper.open(Buffer.from('quick')).write(Buffer.from('here'))
+  await until(() => assert.equal(pair.taken.at(-1)?.received.text, 'here'))
+})
+
+test('slow readers hold no more than their bound, and the others go on when they are reset', async t => {
+  const pair = await connectionPair(t, false)
+  openSlow(pair, 250)
+  const { taken } = pair
+  await until(() => assert.ok(heldBy(taken) > MAX_HELD_BYTES + CONNECTION_WINDOW_BYTES / 2, String(heldBy(taken))))
+  assert.ok(heldBy(taken) <= MAX_HELD_BYTES + CONNECTION_WINDOW_BYTES)
+  for (const { stream } of taken.slice(0, 125)) stream.reset(RESET.cancelled, 'enough')
+  await until(() => assert.equal(taken.slice(125).filter(({ received }) => received.hasEnded).length, 125))
+})
+
+test('slow readers that hold up the others are given up after a while, those with the most first', async t => {
+  const [near, far] = await lanePair(t)
+  const received: Received[] = []
+  const lower = new StreamConnection(far, {
+    side: 'lower',
+    heldUpLimitMs: 50,
+    take: stream => received.push(listenTo(stream, false))
+  })
+  const upper = new StreamConnection(near, { side: 'upper' })
+  openSlow({ upper }, 250)
+  await until(() =>
+    assert.ok(received.length === 250 && received.every(one => one.hasEnded || one.reset !== undefined))
+  )
+  assert.match(received.find(one => one.reset !== undefined)?.reset?.message ?? '', /read too slowly/)
+  assert.ok(received.filter(one => one.reset === undefined).length > 50)
+  assert.equal(lower.isOpen, true)
 })
 
 test('a reset ends both directions, and says why', async t => {
