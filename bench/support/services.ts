@@ -118,9 +118,9 @@ async function startClient(context: RowContext, { key, server, trusted, url }: C
 }
 
 interface NginxPorts {
-  /** Where it serves files. */
+  /** The port at which it serves files. */
   readonly filesPort: number
-  /** Where it passes requests on, and to which port. */
+  /** The port at which it passes requests on, and the one to which. */
   readonly proxyPort: number
   readonly servicePort: number
 }
