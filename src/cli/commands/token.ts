@@ -17,6 +17,7 @@ import { readCount } from '../options/count-option.js'
 import { example } from '../options/example.js'
 import { readDuration } from '../options/time-option.js'
 import { type Columns, cell, printJson, printList, showTime } from '../output/table.js'
+import { createScopedToken } from './scoped-token.js'
 
 const MAX_USES = 100_000
 
@@ -27,6 +28,8 @@ interface CreateOptions extends ShowOptions {
   readonly uses: string
   readonly expires: string
   readonly id?: string
+  readonly scope?: readonly string[]
+  readonly append?: string
 }
 
 const COLUMNS: Columns = {
@@ -41,14 +44,22 @@ const COLUMNS: Columns = {
 
 /** `treeline token create | list | revoke`. */
 export function register(program: Command): void {
-  const token = program.command('token').description('Create, list and revoke join tokens, at the root')
-  addServerOptions(token.command('create').description('Create a token, and print the command for the new machine'))
+  const token = program
+    .command('token')
+    .description('Create, list and revoke tokens: to join with, at the root; of clients and callers of services')
+  addServerOptions(
+    token
+      .command('create')
+      .description('Create a token, and print the command for the new machine, or the token itself')
+  )
     .option('--relay', 'for a relay')
     .option('--node', 'for a node')
     .option('--under <relay>', 'id of its policy server (default: root; with --id of a member, its present one)')
     .option('--uses <n>', 'number of machines that may join with it', '1')
     .option('--expires <time>', 'lifetime of the token', '1h')
     .option('--id <id>', 'for this id alone; if it is a member, its old certificates are revoked when it joins')
+    .option('--scope <scope>', 'for clients and callers: register:<key>, call:<key> or admin; several times', collect)
+    .option('--append <file>', 'with --scope: add its line to this file (tokens.clients_file of a relay)')
     .option(...JSON_OPTION)
     .addHelpText('after', example('treeline token create --node --under relay-1 --uses 20'))
     .action(create)
@@ -62,8 +73,22 @@ export function register(program: Command): void {
     .action(revoke)
 }
 
-async function create(options: CreateOptions): Promise<void> {
-  if ((options.relay === true) === (options.node === true)) throw new UsageError('give either --relay or --node')
+function collect(scope: string, before: readonly string[] = []): readonly string[] {
+  return [...before, scope]
+}
+
+async function create(options: CreateOptions, command: Command): Promise<void> {
+  const { scope } = options
+  if (scope !== undefined) {
+    const ofJoins = ['relay', 'node', 'under', 'uses', 'expires', 'id']
+    const other = ofJoins.find(name => command.getOptionValueSource(name) === 'cli')
+    if (other !== undefined) throw new UsageError(`--${other} belongs to tokens to join with, and not to --scope`)
+    return createScopedToken({ ...options, scope })
+  }
+  if (options.append !== undefined) throw new UsageError('--append needs --scope')
+  if ((options.relay === true) === (options.node === true)) {
+    throw new UsageError('give either --relay or --node, or --scope for a client or a caller of services')
+  }
   const lifetimeMs = readDuration('--expires', options.expires, 1_000)
   const uses = readCount('--uses', options.uses, { min: 1, max: MAX_USES })
   for (const id of [options.under, options.id]) if (id !== undefined) checkNodeId(id)
