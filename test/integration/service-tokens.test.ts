@@ -35,7 +35,7 @@ const PAGES = {
 } as const
 
 test('tokens of callers of services', async t => {
-  const { relay, tokens, call } = await startServiceCallers(t, LINES)
+  const { relay, tokens, call, held, endless } = await startServiceCallers(t, LINES)
   const absent = await call({ path: '/v1/relay/nil/', lines: [`X-Relay-Token: ${ADMIN}`], from: ELSEWHERE })
   assert.equal(absent.status, 502)
   assert.match(absent.text, /no client is registered under nil/)
@@ -128,6 +128,28 @@ test('tokens of callers of services', async t => {
     await eventually('a refusal', async () => (await call({ from: ELSEWHERE, lines })).status === 401)
     await appendFile(tokens, line('call:*', GIT))
     await eventually('an answer', async () => (await call({ from: ELSEWHERE, lines })).status === 200)
+  })
+
+  await t.test('requests under way end with the token that let them in, and others go on', async () => {
+    const token = 'a-token-that-is-removed-later'
+    const before = await readFile(tokens, 'utf8')
+    await writeFile(tokens, before + line('call:git', token))
+    const lines = [`X-Relay-Token: ${token}`]
+    await eventually('an answer', async () => (await call({ from: ELSEWHERE, lines })).status === 200)
+    const silent = call({ from: ELSEWHERE, path: '/v1/relay/git/held', lines })
+    const begun = call({ from: ELSEWHERE, path: '/v1/relay/git/endless', lines })
+    const byAddress = call({ path: '/v1/relay/git/held', lines })
+    const byOther = call({ from: ELSEWHERE, path: '/v1/relay/git/held', lines: [...lines, `X-Opsmx-Token: ${MANY}`] })
+    await eventually('all requests', () => held.length === 3)
+    await eventually('the beginning of an answer', () => endless.length === 1)
+    await writeFile(tokens, before)
+    const answer = await silent
+    assert.equal(answer.status, 401)
+    assert.match(answer.text, /the token of the request was removed while it was under way/)
+    assert.doesNotMatch((await begun).text, /\r\n0\r\n/)
+    await eventually('the end at the service', () => endless[0]?.destroyed === true)
+    for (const response of held.splice(0)) response.end()
+    assert.deepEqual([(await byAddress).status, (await byOther).status], [200, 200])
   })
 
   await t.test('an administrator is one for the API, and other tokens are not', async () => {

@@ -24,13 +24,14 @@ import {
   unknownHost
 } from './admission-refusals.js'
 import { admittingAddress, passageOf, readEvidence } from './caller-evidence.js'
+import { TokenHolders } from './token-holders.js'
 import { WrongTokens } from './wrong-tokens.js'
 
 export interface ServiceAdmissionOptions {
   /** The one in force. */
   readonly config: () => Config
   readonly topology: CurrentTopology
-  readonly tokens: Pick<KnownTokens, 'find' | 'scopesOf'>
+  readonly tokens: Pick<KnownTokens, 'find' | 'scopesOf' | 'onChange'>
 }
 
 /** The facts about a caller besides its tokens. */
@@ -47,6 +48,7 @@ export function createServiceAdmission(options: ServiceAdmissionOptions): Servic
   const { config, topology, tokens } = options
   const isOwnHost = ownHosts(ownNames(config, topology))
   const wrong = new WrongTokens()
+  const holders = new TokenHolders(tokens)
 
   function standingOf(request: CallerRequest, shown: readonly ShownToken[]): Standing {
     const { services, general } = config()
@@ -73,7 +75,7 @@ export function createServiceAdmission(options: ServiceAdmissionOptions): Servic
     if (waitMs > 0) return tooManyTokens(waitMs)
     const known = shown.flatMap(one => {
       const hash = tokens.find(one.token)
-      return hash === undefined ? [] : [{ ...one, scopes: tokens.scopesOf(hash) }]
+      return hash === undefined ? [] : [{ ...one, hash }]
     })
     if (known.length === 0 && refusal !== undefined) {
       if (refusal.status === 401) for (const { token } of shown) wrong.count(source, token)
@@ -83,11 +85,12 @@ export function createServiceAdmission(options: ServiceAdmissionOptions): Servic
     if (isServiceRefusal(destination)) return destination
     // a browser sends a password by itself, whatever page has it ask
     const speaks = known.filter(({ place }) => place !== 'basic' || !isFromElsewhere)
-    if (refusal !== undefined) {
-      if (speaks.length === 0) return foreignPage()
-      if (!speaks.some(({ scopes }) => mayCall(scopes, destination.key))) return noClient(destination.key)
-    }
-    return { ...destination, fields: withoutTokens(request.head.fields, known) }
+    const { key } = destination
+    const admitted = { ...destination, fields: withoutTokens(request.head.fields, known) }
+    if (refusal === undefined) return admitted
+    if (speaks.length === 0) return foreignPage()
+    const hashes = speaks.map(({ hash }) => hash).filter(hash => mayCall(tokens.scopesOf(hash), key))
+    return hashes.length === 0 ? noClient(key) : { ...admitted, watchRight: end => holders.add(key, hashes, end) }
   }
 
   return request => {

@@ -29,6 +29,8 @@ const NOTHING = Buffer.alloc(0)
 const MAX_DROPPED_BYTES = 64 * 1024 * 1024
 const DROP_LIMIT_MS = 5_000
 
+const RIGHT_LOST = { status: 401, message: 'the token of the request was removed while it was under way' }
+
 /** One connection of a caller: HTTP/1.1, one request after another. */
 export class CallerConnection implements BodySink, ExchangeCaller {
   readonly #heads = new HeadReader('request')
@@ -42,6 +44,7 @@ export class CallerConnection implements BodySink, ExchangeCaller {
   #isCorked = false
   #dropped = 0
   #timer: NodeJS.Timeout | undefined
+  #unwatch: (() => void) | undefined
 
   constructor(
     private readonly socket: Socket,
@@ -58,6 +61,7 @@ export class CallerConnection implements BodySink, ExchangeCaller {
     socket.on('error', () => undefined) // `close` follows
     socket.once('close', () => {
       clearTimeout(this.#timer)
+      this.#unwatch?.()
       this.#exchange?.abandon('the caller has left')
     })
     this.#limit(limits.headMs)
@@ -125,6 +129,8 @@ export class CallerConnection implements BodySink, ExchangeCaller {
   }
 
   exchangeEnded(isLast: boolean): void {
+    this.#unwatch?.()
+    this.#unwatch = undefined
     if (isLast) {
       this.#finish()
       return
@@ -195,7 +201,10 @@ export class CallerConnection implements BodySink, ExchangeCaller {
     this.#keepBehind(this.#body.read(rest))
     const body = framing.kind === 'until-close' ? 'none' : framing.kind
     if (isServiceRefusal(destination)) exchange.refuse(destination)
-    else exchange.start(requestForService(request, destination, body, this.origin))
+    else {
+      this.#unwatch = destination.watchRight?.(() => exchange.revoke(RIGHT_LOST))
+      exchange.start(requestForService(request, destination, body, this.origin))
+    }
   }
 
   #keepBehind(rest: Buffer | undefined): void {

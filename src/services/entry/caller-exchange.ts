@@ -132,6 +132,18 @@ export class CallerExchange implements StreamSink {
     this.#stream?.reset(RESET.cancelled, reason)
   }
 
+  /** Ends the exchange, since its caller has lost the right to it. */
+  revoke(refusal: ServiceRefusal): void {
+    if (this.#isOver) return
+    this.#stream?.reset(RESET.cancelled, refusal.message)
+    this.#stream = undefined
+    if (this.#answer === undefined) this.refuse(refusal)
+    else {
+      this.#isOver = true
+      this.caller.breakOff()
+    }
+  }
+
   onMessage(payload: Buffer): void {
     this.#stream?.consumed(payload.length)
     let message: ExchangeMessage

@@ -33,6 +33,11 @@ export interface ServiceDestination {
   readonly target: string
   /** The header fields without those that let the caller in; all of them unless given. */
   readonly fields?: Fields
+  /**
+   * Watches the right by which the caller was let in, where that may end before the request does.
+   * @param end called when it has ended. @returns a function that ends the watch
+   */
+  readonly watchRight?: (end: () => void) => () => void
 }
 
 /** The relay, as its listeners for callers of services use it. */

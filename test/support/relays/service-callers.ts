@@ -37,7 +37,10 @@ export interface ServiceAnswer {
   readonly seen: readonly string[] | undefined
 }
 
-/** A relay that takes callers of the service `git`, which records what reaches it, breaks off at `/broken`, and is silent at `/held`. */
+/**
+ * A relay that takes callers of the service `git`, which records what reaches it, breaks off at `/broken`, is silent at `/held`, and
+ * never ends at `/endless`.
+ */
 export async function startServiceCallers(t: TestContext, tokenLines = '', settings: readonly string[] = []) {
   const tree = await startTree(t, {
     relays: [{ id: 'root', under: 'root', nodes: ['node-r1'] }],
@@ -63,9 +66,15 @@ export async function startServiceCallers(t: TestContext, tokenLines = '', setti
   const ca = relay.certificate.certificatePem
   let seen: readonly string[] | undefined
   const held: ServerResponse[] = []
+  const endless: ServerResponse[] = []
   const service = createServer((request, response) => {
     seen = request.rawHeaders
     if (request.url === '/held') return void held.push(response)
+    if (request.url === '/endless') {
+      endless.push(response)
+      response.write('the beginning')
+      return
+    }
     if (request.url !== '/broken') return void response.end('from the service')
     response.writeHead(200, { 'content-length': 100 })
     response.write('only this', () => response.destroy())
@@ -85,7 +94,7 @@ export async function startServiceCallers(t: TestContext, tokenLines = '', setti
     const answer = await ask(relay, '/system/reload', { method: 'POST' })
     assert.equal(answer.status, 200, answer.text)
   }
-  return { tree, relay, client, tokens, port, httpsPort, call, reload, seen: () => seen, held }
+  return { tree, relay, client, tokens, port, httpsPort, call, reload, seen: () => seen, held, endless }
 }
 
 /** The certificate names the node, and not its address. */
