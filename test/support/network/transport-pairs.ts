@@ -60,7 +60,8 @@ async function rawPair(t: TestContext, isTls: boolean): Promise<readonly [TestEn
   await once(server, 'listening')
   const to = { host: '127.0.0.1', port: (server.address() as AddressInfo).port }
   const accepted = once(server, isTls ? 'secureConnection' : 'connection') as Promise<[Socket]>
-  const near = isTls ? tlsConnect({ ...to, rejectUnauthorized: false }) : connect(to)
+  const tcp = connect(to)
+  const near = isTls ? tlsConnect({ socket: tcp, rejectUnauthorized: false }) : tcp
   await once(near, isTls ? 'secureConnect' : 'connect')
   const [far] = await accepted
   t.after(() => {
@@ -68,15 +69,15 @@ async function rawPair(t: TestContext, isTls: boolean): Promise<readonly [TestEn
     far.destroy()
     server.close()
   })
-  const endOf = (socket: Socket): TestEnd => ({
+  const endOf = (socket: Socket, below: Socket): TestEnd => ({
     transport: new RawTransport(socket, Buffer.alloc(0)),
     send: bytes => new Promise(resolve => socket.write(bytes, resolve)),
     close: () => socket.end(),
-    reset: () => socket.destroy(),
+    reset: () => (below === tcp ? below.resetAndDestroy() : below.destroy()), // a FIN alone would be an end in order
     pauses: countPauses(socket),
     closed: new Promise(resolve => socket.once('close', resolve))
   })
-  return [endOf(near), endOf(far)]
+  return [endOf(near, tcp), endOf(far, far)]
 }
 
 function countPauses(socket: { pause(): unknown }): () => number {
