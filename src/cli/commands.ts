@@ -28,6 +28,11 @@ export const COMMANDS: readonly CommandEntry[] = [
     load: () => import('./processes/client.js')
   },
   {
+    name: 'services',
+    summary: 'list, show and test the services of clients',
+    load: () => import('./commands/services/services.js')
+  },
+  {
     name: 'trace',
     summary: 'show the way to a node, hop by hop',
     load: () => import('./commands/trace.js')

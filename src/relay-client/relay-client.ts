@@ -122,7 +122,8 @@ export function createRelayClient(options: {
         origin: base.origin,
         path: (request.root ?? prefix) + request.path,
         method: request.method,
-        query: { ...request.query },
+        // undici refuses a query beside one in the path
+        ...(request.query === undefined ? {} : { query: { ...request.query } }),
         headers: { ...authorization, ...options.headers?.(), ...request.headers },
         body: request.body ?? null,
         signal: request.signal ?? null,

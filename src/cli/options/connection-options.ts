@@ -193,8 +193,12 @@ async function configuredServer(options: ServerOptions): Promise<string> {
   if (config === undefined) return DEFAULT_SERVER
   if (config.general.socket !== undefined) return `${UNIX_SOCKET}${config.general.socket}`
   const { host, port } = config.general.listen
-  const reachable = host === '0.0.0.0' ? '127.0.0.1' : host === '::' ? '::1' : host
-  return `http://${hostAndPort(reachable, port)}`
+  return `http://${hostAndPort(reachableHost(host), port)}`
+}
+
+/** An address at which a listener of this machine is reached. */
+export function reachableHost(host: string): string {
+  return host === '0.0.0.0' ? '127.0.0.1' : host === '::' ? '::1' : host
 }
 
 async function readSecret(path: string | undefined, option: string): Promise<string | undefined> {
