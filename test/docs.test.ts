@@ -278,6 +278,7 @@ test('the messages in the tables of troubles are those of the program', () => {
   assert.ok(headings.length > 5)
   const tables = [
     ...headings,
+    ['docs/services.md', '## When it fails'],
     ['docs/nodes-list.md', '## Refused'],
     ['docs/nodes-list.md', '## Skipped with a warning']
   ] as const
