@@ -1,6 +1,7 @@
 import type { FramedStream, StreamSink } from '../../links/streams/framed-stream.js'
 import { RESET } from '../../links/streams/stream-protocol.js'
 import { errorMessage } from '../../values/failures/system-error.js'
+import { cleanFields } from '../exchange/clean-fields.js'
 import {
   type AnswerBody,
   formatAnswer,
@@ -8,11 +9,12 @@ import {
   formatTrailers,
   parseExchangeMessage
 } from '../exchange/exchange-messages.js'
-import type { ServiceRequest } from '../exchange/service-request.js'
+import { bodyBytes, type ServiceRequest } from '../exchange/service-request.js'
 import { type Fields, NO_FIELDS } from '../http1/fields.js'
 import { formatChunk, formatLastChunk } from '../http1/format.js'
 import type { BodyFraming } from '../http1/framing.js'
 import type { ResponseHead } from '../http1/heads.js'
+import { BadOpeningError } from '../streams/open-line.js'
 import { fieldsForCaller } from './answer-fields.js'
 import type { AnswerSink, ServiceConnection } from './service-connection.js'
 
@@ -39,6 +41,10 @@ export class EdgeExchange implements StreamSink, AnswerSink {
   /** A part of a body, or of raw bytes, was sent. */
   #hasSentBody = false
   #isRaw = false
+  /** Bytes of the body that have not come. */
+  #missing: number
+  /** The stream ended before the offer of an upgrade was answered. */
+  #hasEnded = false
   /** Bytes that the connection to the service takes later. */
   #held = 0
   #isOver = false
@@ -50,11 +56,18 @@ export class EdgeExchange implements StreamSink, AnswerSink {
     private readonly request: ServiceRequest,
     private readonly service: ExchangeService
   ) {
+    this.#missing = bodyBytes(request)
     this.#isSent = request.upgrade !== undefined // it has no body; its stream ends when the offer is answered
     this.#connection = this.#begin(false)
   }
 
   onData(piece: Buffer): void {
+    if (!this.#isRaw) this.#missing -= piece.length
+    if (this.#missing < 0) {
+      // it would be the next request to the service
+      this.#giveUp(this.request.upgrade === undefined ? 'data behind the body of a request' : 'data before the upgrade')
+      return
+    }
     this.#hasSentBody = true
     let hasRoom = true
     if (this.request.body === 'chunked' && !this.#isRaw) {
@@ -68,7 +81,8 @@ export class EdgeExchange implements StreamSink, AnswerSink {
     this.stream.consumed(payload.length)
     try {
       const message = parseExchangeMessage(payload)
-      if (message.kind === 'trailers') this.#trailers = message.trailers
+      if (message.kind !== 'trailers') throw new BadOpeningError('an answer in place of a request')
+      this.#trailers = cleanFields(message.trailers)
     } catch (error) {
       this.#giveUp(errorMessage(error))
     }
@@ -76,7 +90,9 @@ export class EdgeExchange implements StreamSink, AnswerSink {
 
   onEnd(): void {
     this.#isSent = true
+    this.#hasEnded = true
     if (this.#isRaw) this.#connection.end()
+    else if (this.request.body === 'length' && this.#missing > 0) this.#giveUp('a body that ended early')
     else if (this.request.body === 'chunked') this.#connection.write(formatLastChunk(this.#trailers))
   }
 
@@ -101,6 +117,7 @@ export class EdgeExchange implements StreamSink, AnswerSink {
     this.service.onAnswered(head.status)
     const fields = fieldsForCaller(head, this.request, this.service.baseUrl)
     this.#hold(this.stream.message(formatAnswer(bodyOf(framing), { ...head, fields })))
+    if (this.#isRaw && this.#hasEnded) this.#connection.end()
   }
 
   onAnswerData(piece: Buffer): void {
@@ -108,7 +125,7 @@ export class EdgeExchange implements StreamSink, AnswerSink {
   }
 
   onAnswerEnd(trailers: Fields): void {
-    if (trailers.length > 0) this.stream.message(formatTrailers(trailers))
+    if (trailers.length > 0) this.stream.message(formatTrailers(cleanFields(trailers)))
     this.stream.end()
     if (this.#isRaw) return // the other direction may go on
     this.#isOver = true
