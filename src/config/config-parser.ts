@@ -26,6 +26,7 @@ import {
   texts,
   wholeNumber
 } from './readers/value-readers.js'
+import { readServiceListeners } from './service-listeners-parser.js'
 import { readServices } from './services-parser.js'
 import { readSharedFiles, readSharedFolder } from './shared-files-parser.js'
 import { placeTreeFiles, readTree } from './tree-parser.js'
@@ -98,6 +99,7 @@ function readMain(main: Section, directory: string, readFile: ReadFile): Omit<Co
     limits: readLimits(main.section('limits')),
     storage,
     services: readServices(main.section('services'), general),
+    serviceListeners: readServiceListeners(main, general, directory),
     metrics: { allowedNetworks: main.section('metrics').read('allowed_networks', networks, []) },
     tokens: readTokens(main.section('tokens'), directory)
   }

@@ -178,6 +178,8 @@ export interface Config {
     /** Networks whose callers need no token of ours. */
     readonly allowedNetworks: NetworkSet
   }
+  /** `[[service_listener]]`: listeners whose paths reach a service unchanged. Treeline only. */
+  readonly serviceListeners: readonly ServiceListenerConfig[]
   /** Networks that may read the metrics. Treeline only. */
   readonly metrics: { readonly allowedNetworks: NetworkSet }
   /** Files with tokens. Treeline only. */
@@ -192,6 +194,22 @@ export interface Config {
   }
   /** Notices for the operator that stop nothing: unknown keys, sections of the existing relay that are not ours. */
   readonly notices: readonly ConfigNotice[]
+}
+
+/** A listener for callers of services at a root of its own. */
+export interface ServiceListenerConfig {
+  readonly listen: ListenAddress
+  /** Plain HTTP unless it is set. */
+  readonly tls: boolean
+  /** The key of its one service; undefined: the server name or the caller's token names one. */
+  readonly fixed: string | undefined
+  /** `<key>.<suffix>` leads to the service under the key. In lower case. */
+  readonly suffix: string | undefined
+  /** Keys by server names in lower case. */
+  readonly serverNames: ReadonlyMap<string, string>
+  /** Its own; undefined: the relay's. */
+  readonly certificateFile: string | undefined
+  readonly keyFile: string | undefined
 }
 
 export interface ConfigNotice {

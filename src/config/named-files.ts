@@ -43,7 +43,14 @@ export function refuseWithheld(
 }
 
 /** The files that a relay's configuration has read, but those in which it keeps what it receives. */
-export function filesNamedByRelay({ general, tree, upstream, sharedFolder, tokens }: Config): NamedFile[] {
+export function filesNamedByRelay({
+  general,
+  tree,
+  upstream,
+  sharedFolder,
+  serviceListeners,
+  tokens
+}: Config): NamedFile[] {
   return [
     ['general.https_certificate_file', general.httpsCertificateFile],
     ['general.https_key_file', general.httpsKeyFile],
@@ -54,6 +61,10 @@ export function filesNamedByRelay({ general, tree, upstream, sharedFolder, token
     ['tree.ca_key_file', tree.caKeyFile],
     ['output.upstream.server_certificate_file', upstream?.serverCertificateFile],
     ['shared_folder.path', sharedFolder.path],
+    ...serviceListeners.flatMap(({ certificateFile, keyFile }): NamedFile[] => [
+      ['service_listener.certificate_file', certificateFile],
+      ['service_listener.key_file', keyFile]
+    ]),
     ['tokens.admin_file', tokens.adminFile],
     ['tokens.clients_file', tokens.clientsFile]
   ]

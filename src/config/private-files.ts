@@ -14,11 +14,12 @@ type Listed = Omit<PrivateFile, 'path'> & { readonly path: string | undefined }
 
 /** The files of a relay that others must not read, or whose content decides what the relay does. */
 export function privateFilesOfRelay(config: Config): PrivateFile[] {
-  const { directory, general, tree, upstream, tokens, remoteRun, storage } = config
+  const { directory, general, tree, upstream, serviceListeners, tokens, remoteRun, storage } = config
   const isOfMembers = tree.source === 'members'
   const hasPassword = upstream?.password !== undefined
   return present([
     { key: 'general.https_key_file', path: general.httpsKeyFile },
+    ...serviceListeners.map(({ keyFile }) => ({ key: 'service_listener.key_file', path: keyFile })),
     { key: 'tree.ca_key_file', path: isOfMembers ? tree.caKeyFile : undefined },
     { key: 'tokens.admin_file', path: tokens.adminFile },
     { key: 'the key that signs files,', path: join(directory, 'sign.key') },

@@ -30,7 +30,7 @@ export async function startRelay(options: RelayOptions): Promise<Relay> {
   await Promise.all([membersLoaded, sharedFiles.recover(), remoteRuns.recover(treeLoaded)])
   const { links } = parts
   links.serve((request, response) => app.routing(request, response))
-  const ofServices = countServiceListeners(config.services)
+  const ofServices = countServiceListeners(config)
   const connections = connectionsOf({ ...config.general, ofServices }, logger)
   const listeners = await openListeners(app, config, links.acceptor, parts.services, connections, logger)
   const serviceListeners = await openServiceListeners({
@@ -53,7 +53,11 @@ export async function startRelay(options: RelayOptions): Promise<Relay> {
     listeners.renewCertificate(renewed)
     serviceListeners.renewCertificate(renewed)
   })
-  parts.system.onReload(listeners.lookAtSocket)
+  parts.system.onReload(async () => {
+    const problems = [await listeners.lookAtSocket(), await serviceListeners.adapt()]
+    const found = problems.filter(problem => problem !== undefined)
+    return found.length === 0 ? undefined : found.join('; ')
+  })
   parts.membership.start()
   sharedFiles.start()
   const jobs = startJobs({

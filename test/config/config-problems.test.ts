@@ -10,6 +10,20 @@ test('a problem names file and key, what was expected and what came', () => {
   assert.deepEqual(problemsOf(`${ROOT}listen = "foo"`), [message])
 })
 
+test('each [[service_listener]] leads somewhere, and has a certificate', () => {
+  const problem = (lines: string) => problemsOf(`${ROOT}[[service_listener]]\nlisten = "[::1]:0"\n${lines}`).join('\n')
+  assert.match(problem('tls = false'), /^main\.conf: service_listener\[0\]\.fixed: missing: without TLS/)
+  assert.match(problem('fixed = "clients"\ntls = false'), /\.fixed: expected the key of a service/)
+  assert.match(problem('fixed = "a"'), /\.tls: needs certificate_file and key_file/)
+  assert.match(problem('fixed = "a"\ncertificate_file = "a.pem"'), /\.key_file: missing/)
+  const files = 'certificate_file = "a.pem"\nkey_file = "a.key"\n'
+  assert.match(problem(`${files}fixed = "a"\nsuffix = "b.c"`), /\.fixed: leads to one service/)
+  assert.match(problem(`${files}suffix = ".b"`), /\.suffix: expected a host name/)
+  assert.match(problem(`${files}server_names = { "a b" = "a" }`), /server_names\."a b": expected a host name/)
+  assert.match(problem(`${files}server_names = { "a.b" = "a b" }`), /server_names\."a\.b": expected the key/)
+  assert.equal(problem(`${files}suffix = "B.c"`), '')
+})
+
 test('each kind of value is checked', () => {
   const bad = [
     'listen = 3030',

@@ -22,7 +22,7 @@ function documentedKeys(page: string): DocumentedKey[] {
   const keys: DocumentedKey[] = []
   let section = ''
   for (const line of page.split('\n')) {
-    section = /^### \[([a-z_.]+)\]( of logging\.conf)?$/.exec(line)?.slice(1).join('') ?? section
+    section = /^### \[([a-z_.[]+)\]{1,2}( of logging\.conf)?$/.exec(line)?.slice(1).join('') ?? section
     const [, names = '', defaultValue] = /^\| ((?:`[a-z_]+`(?:, )?)+) \| (?:`(.*?)`)? ?\|/.exec(line) ?? []
     for (const [, key = ''] of names.matchAll(/`([a-z_]+)`/g)) keys.push({ section, key, defaultValue })
   }
@@ -33,7 +33,8 @@ const keys = documentedKeys(read('docs/configuration.md'))
 
 test('the page names every key that is read', () => {
   const named = new Set(keys.map(({ key }) => key))
-  const source = read('src/config/config-parser.ts') + read('src/config/logging-parser.ts')
+  const parsers = ['config-parser', 'logging-parser', 'services-parser', 'service-listeners-parser']
+  const source = parsers.map(name => read(`src/config/${name}.ts`)).join('')
   const readKeys = [...source.matchAll(/\.(?:read|optional)\(\s*'([a-z_]+)'/g)].map(([, key = '']) => key)
   assert.ok(readKeys.length > 35)
   for (const key of readKeys) assert.ok(named.has(key), `docs/configuration.md does not explain ${key}`)
@@ -45,7 +46,7 @@ test('the defaults of the page are those of the program, and it names no key tha
     ['output.upstream', [HOST]]
   ])
   for (const { section, key, defaultValue } of keys) {
-    if (section.endsWith('logging.conf') || defaultValue === undefined) continue
+    if (section.endsWith('logging.conf') || section.startsWith('[') || defaultValue === undefined) continue
     main.set(section, [...(main.get(section) ?? []), `${key} = ${defaultValue}`])
   }
   const written = [...main].map(([section, lines]) => `[${section}]\n${lines.join('\n')}\n`).join('\n')
@@ -60,7 +61,7 @@ test('the examples of the page are good configurations', () => {
   const examples = [...read('docs/configuration.md').matchAll(/```toml\n([\s\S]*?)```/g)].map(
     ([, example = '']) => example
   )
-  assert.equal(examples.length, 3)
+  assert.equal(examples.length, 4)
   for (const example of examples) {
     const base = example.includes('node_id') ? '' : `[general]\n${ID}\n[output.upstream]\n${HOST}\n`
     assert.deepEqual(parseConfig(`${base}${example}`, '', '/etc/relay', () => '').notices, [])

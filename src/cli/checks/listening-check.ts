@@ -19,13 +19,21 @@ export function socketFolders(path: string | undefined): WrittenFolder[] {
 }
 
 /** Settings that cannot be listened at together. Whether another program is there shows at start only. */
-export function listenProblems({ general, services }: Pick<Config, 'general' | 'services'>): string[] {
+export function listenProblems({
+  general,
+  services,
+  serviceListeners
+}: Pick<Config, 'general' | 'services' | 'serviceListeners'>): string[] {
   const listened: [setting: string, address: ListenAddress | undefined][] = [
     ['general.listen', general.listen],
     ['general.proxy_listen', general.proxyListen],
     ['general.https_listen', general.httpsListen],
     ['services.listen', services.listen],
-    ['services.https_listen', services.httpsListen]
+    ['services.https_listen', services.httpsListen],
+    ...serviceListeners.map(({ listen }, index): [string, ListenAddress] => [
+      `service_listener[${index}].listen`,
+      listen
+    ])
   ]
   return listened.flatMap(([setting, address], index) =>
     listened.slice(0, index).flatMap(([former, other]) => {

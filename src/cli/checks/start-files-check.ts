@@ -55,7 +55,7 @@ interface NamedFile {
 /** Files that a relay does not start without, and the command that runs need. */
 export async function checkRelayStart(config: Config): Promise<StartCheck> {
   const { general, upstream, tokens, remoteRun } = config
-  const { storage, sharedFiles, sharedFolder } = config
+  const { storage, sharedFiles, sharedFolder, serviceListeners } = config
   const storageFolder = { setting: 'storage.path', path: storage.path }
   const folders = [storageFolder, { setting: 'shared_files.path', path: sharedFiles.path }]
   const { directory } = config
@@ -68,6 +68,13 @@ export async function checkRelayStart(config: Config): Promise<StartCheck> {
     named('general.https_certificate_file', general.httpsCertificateFile),
     named('general.https_key_file', general.httpsKeyFile)
   )
+  for (const { certificateFile, keyFile } of serviceListeners) {
+    await checkPair(
+      found,
+      named('service_listener.certificate_file', certificateFile),
+      named('service_listener.key_file', keyFile)
+    )
+  }
   await checkCertificate(found, named('general.ca_path', isValidating ? general.caPath : undefined))
   await checkCertificate(found, named('output.upstream.server_certificate_file', upstream?.serverCertificateFile))
   await checkToken(found, named('tokens.admin_file', tokens.adminFile))

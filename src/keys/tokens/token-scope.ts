@@ -37,6 +37,13 @@ export function mayCall(scopes: readonly TokenScope[], key: string): boolean {
   return scopes.some(scope => scope.kind === 'admin' || (scope.kind === 'call' && matchesKey(scope.key, key)))
 }
 
+/** The key of the service that scopes name: where they let their holder call this one alone. */
+export function keyNamedBy(scopes: readonly TokenScope[]): string | undefined {
+  const keys = scopes.flatMap(scope => (scope.kind === 'call' ? scope.key : []))
+  const [key] = keys
+  return keys.length === 1 && key?.endsWith('*') === false && !isAdministrator(scopes) ? key : undefined
+}
+
 export function isAdministrator(scopes: readonly TokenScope[]): boolean {
   return scopes.some(({ kind }) => kind === 'admin')
 }

@@ -24,10 +24,10 @@ export class ConnectionBudget {
     this.#left = total - listeners * certain
   }
 
-  /** The part of one listener. */
-  part(): ConnectionPart {
+  /** The part of one listener. @param certain connections that it has for certain: none for one that was not counted */
+  part(certain = this.certain): ConnectionPart {
     let held = 0
-    const { certain, max } = this
+    const { max } = this
     return {
       max,
       hasRoom: () => held < certain || (held < max && this.#left > 0),

@@ -13,6 +13,19 @@ import { judgeCertificate } from './handshakes/presented-certificate.js'
 const SLOWED =
   'TLS handshakes of this source are slowed: a caller shows certificates that are costly to verify; it is to show its own one alone'
 
+/** The suites of TLS 1.3, and those of TLS 1.2 that encrypt and authenticate in one, with keys of each session (RFC 9325, 4.2). */
+const SERVICE_CIPHERS = [
+  'TLS_AES_256_GCM_SHA384',
+  'TLS_CHACHA20_POLY1305_SHA256',
+  'TLS_AES_128_GCM_SHA256',
+  'ECDHE-ECDSA-AES128-GCM-SHA256',
+  'ECDHE-RSA-AES128-GCM-SHA256',
+  'ECDHE-ECDSA-AES256-GCM-SHA384',
+  'ECDHE-RSA-AES256-GCM-SHA384',
+  'ECDHE-ECDSA-CHACHA20-POLY1305',
+  'ECDHE-RSA-CHACHA20-POLY1305'
+].join(':')
+
 /** Logs that connections of a source were closed. @param of the thing that there were too many of */
 export function logClosed(limited: LogLimit, source: string, of: string): void {
   limited.warn(source, { source }, `connections closed: too many ${of}`)
@@ -38,24 +51,49 @@ export function createGate(
   })
 }
 
+/** The files of a certificate and its key, by the settings that name them. */
+export interface CertificateFiles {
+  readonly certificate: string
+  readonly key: string
+  readonly certificateSetting: string
+  readonly keySetting: string
+}
+
+/** The relay's own. @param setting the listener that needs them, for messages @throws {Error} where there are none */
+export function ownCertificateFiles({ general }: Pick<Config, 'general'>, setting: string): CertificateFiles {
+  const { httpsCertificateFile: certificate, httpsKeyFile: key } = general
+  const [certificateSetting, keySetting] = ['general.https_certificate_file', 'general.https_key_file']
+  if (certificate === undefined || key === undefined) {
+    throw new Error(`${setting} needs ${certificateSetting} and ${keySetting}`)
+  }
+  return { certificate, key, certificateSetting, keySetting }
+}
+
 /**
  * All that makes up a context: a renewed one keeps nothing of the former.
  * @param setting the listener, for messages
  */
 export function secureContext(config: Config, setting: string) {
-  const { httpsCertificateFile, httpsKeyFile } = config.general
-  if (httpsCertificateFile === undefined || httpsKeyFile === undefined) {
-    throw new Error(`${setting} needs general.https_certificate_file and general.https_key_file`)
-  }
-  const pair = {
-    cert: readConfiguredTextSync('general.https_certificate_file', httpsCertificateFile),
-    key: readConfiguredTextSync('general.https_key_file', httpsKeyFile)
-  }
-  readCertificatePair(pair, {
-    cert: `general.https_certificate_file ${httpsCertificateFile}`,
-    key: `general.https_key_file ${httpsKeyFile}`
-  })
   // Who resumed a session would show no certificate. OpenSSL gives tickets of TLS 1.3 all the same, but of sessions that it
   // should have kept, which Node has it not do.
+  const pair = readPair(ownCertificateFiles(config, setting))
   return { minVersion: 'TLSv1.3', secureOptions: constants.SSL_OP_NO_TICKET, ...pair } as const
+}
+
+/**
+ * The same for callers of services, which may have TLS 1.2: with keys of their own for each session, and without a way to
+ * have a handshake made again and again over one connection.
+ */
+export function serviceContext(files: CertificateFiles) {
+  const secureOptions = constants.SSL_OP_NO_TICKET | constants.SSL_OP_NO_RENEGOTIATION
+  return { minVersion: 'TLSv1.2', ciphers: SERVICE_CIPHERS, secureOptions, ...readPair(files) } as const
+}
+
+function readPair({ certificate, key, certificateSetting, keySetting }: CertificateFiles) {
+  const pair = {
+    cert: readConfiguredTextSync(certificateSetting, certificate),
+    key: readConfiguredTextSync(keySetting, key)
+  }
+  readCertificatePair(pair, { cert: `${certificateSetting} ${certificate}`, key: `${keySetting} ${key}` })
+  return pair
 }

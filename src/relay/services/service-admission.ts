@@ -2,14 +2,12 @@ import { TLSSocket } from 'node:tls'
 import { ownNames } from '../../api/callers/own-names.js'
 import { comesFromElsewhere, foreignHost, ownHosts } from '../../api/callers/web-page.js'
 import type { Config } from '../../config/config.js'
-import { mayCall } from '../../keys/tokens/token-scope.js'
+import { keyNamedBy, mayCall } from '../../keys/tokens/token-scope.js'
 import { sourceOf } from '../../network/sources/source-address.js'
-import { destinationByPath } from '../../services/entry/path-entry.js'
 import {
   type CallerRequest,
   isServiceRefusal,
   type ServiceDestination,
-  type ServiceEntry,
   type ServiceRefusal
 } from '../../services/entry/service-entry.js'
 import { readShownTokens, type ShownToken, withoutTokens } from '../../services/entry/shown-tokens.js'
@@ -43,8 +41,17 @@ interface Standing {
   readonly source: string
 }
 
+/**
+ * Finds the destination of a request.
+ * @param keys those of services that tokens of the caller name: each may call this one alone
+ */
+export type FindDestination = (request: CallerRequest, keys: readonly string[]) => ServiceDestination | ServiceRefusal
+
+/** Decides whether a request is passed on, and to which service. */
+export type AdmitToService = (request: CallerRequest, find: FindDestination) => ServiceDestination | ServiceRefusal
+
 /** Decides who may call services, by the connection and the headers. */
-export function createServiceAdmission(options: ServiceAdmissionOptions): ServiceEntry['admit'] {
+export function createServiceAdmission(options: ServiceAdmissionOptions): AdmitToService {
   const { config, topology, tokens } = options
   const isOwnHost = ownHosts(ownNames(config, topology))
   const wrong = new WrongTokens()
@@ -69,7 +76,11 @@ export function createServiceAdmission(options: ServiceAdmissionOptions): Servic
   }
 
   /** Admits by the tokens, which never reach the service, or by the address. */
-  function admitWith(shown: readonly ShownToken[], request: CallerRequest): ServiceDestination | ServiceRefusal {
+  function admitWith(
+    shown: readonly ShownToken[],
+    request: CallerRequest,
+    find: FindDestination
+  ): ServiceDestination | ServiceRefusal {
     const { refusal, isFromElsewhere, source } = standingOf(request, shown)
     const waitMs = refusal?.status === 401 ? wrong.waitMs(source) : 0
     if (waitMs > 0) return tooManyTokens(waitMs)
@@ -81,7 +92,8 @@ export function createServiceAdmission(options: ServiceAdmissionOptions): Servic
       if (refusal.status === 401) for (const { token } of shown) wrong.count(source, token)
       return refusal
     }
-    const destination = destinationByPath(request)
+    const named = known.flatMap(({ hash }) => keyNamedBy(tokens.scopesOf(hash)) ?? [])
+    const destination = find(request, named)
     if (isServiceRefusal(destination)) return destination
     // a browser sends a password by itself, whatever page has it ask
     const speaks = known.filter(({ place }) => place !== 'basic' || !isFromElsewhere)
@@ -93,9 +105,9 @@ export function createServiceAdmission(options: ServiceAdmissionOptions): Servic
     return hashes.length === 0 ? noClient(key) : { ...admitted, watchRight: end => holders.add(key, hashes, end) }
   }
 
-  return request => {
+  return (request, find) => {
     const shown = readShownTokens(request.head.fields)
-    if (shown.length > 0) return admitWith(shown, request)
-    return standingOf(request, shown).refusal ?? destinationByPath(request)
+    if (shown.length > 0) return admitWith(shown, request, find)
+    return standingOf(request, shown).refusal ?? find(request, [])
   }
 }

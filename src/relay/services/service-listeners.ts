@@ -1,14 +1,17 @@
 import type { Server } from 'node:net'
 import type { Config, ListenAddress } from '../../config/config.js'
-import { hostAndPort } from '../../network/host-and-port.js'
-import { listenFailure } from '../../network/listen-failure.js'
+import { CallerSlots } from '../../services/entry/caller-slots.js'
+import { destinationByPath } from '../../services/entry/path-entry.js'
 import type { ServiceEntry } from '../../services/entry/service-entry.js'
 import { createPlainServiceListener, ListenerConnections } from '../../services/entry/service-listener.js'
 import type { ServiceKeys } from '../../services/keys/service-keys.js'
 import type { NeighbourFacts } from '../../tree/known-certificates.js'
 import type { Logger } from '../../values/logging/logger.js'
 import type { ConnectionBudget } from '../listening/connection-budget.js'
+import { secureContext } from '../listening/gated-tls.js'
 import type { KnownTokens } from '../tokens/known-tokens.js'
+import { bindListener, boundAddress, callerLimits, closeListener } from './listening-at.js'
+import { RootListeners } from './root-listeners.js'
 import { createServiceAdmission } from './service-admission.js'
 import { openToService } from './service-ways.js'
 import { createTlsServiceListener, type TlsServiceListener } from './tls-service-listener.js'
@@ -28,6 +31,8 @@ export interface ServiceListeners {
   readonly addresses: readonly string[]
   /** Reads certificate and key again, for new connections. @throws {Error} when they do not fit; the old ones stay */
   renewCertificate(config: Config): void
+  /** Opens and closes listeners of `[[service_listener]]` as the configuration in force has them. @returns why some could not be opened. Does not reject */
+  adapt(): Promise<string | undefined>
   /** Takes no further connections, and ends those that are left. */
   stop(): Promise<void>
 }
@@ -37,31 +42,37 @@ interface Opened {
   readonly connections: ListenerConnections
 }
 
-const IDLE_MS = 75_000
+const HTTPS_SETTING = 'services.https_listen'
 
-/** The number of listeners that {@link openServiceListeners} opens. */
-export function countServiceListeners({ listen, httpsListen }: Config['services']): number {
-  return [listen, httpsListen].filter(setting => setting !== undefined).length
+/** The number of listeners that share connections with others: those of `[[service_listener]]` are one of them. */
+export function countServiceListeners({ services, serviceListeners }: Config): number {
+  const { listen, httpsListen } = services
+  return [listen, httpsListen, serviceListeners[0]].filter(setting => setting !== undefined).length
 }
 
-/** Opens `services.listen` and `services.https_listen`, where they are set. @throws {Error} naming the setting, when it cannot listen */
+/**
+ * Opens `services.listen` and `services.https_listen`, where they are set, and each `[[service_listener]]`.
+ * @throws {Error} naming the setting, when it cannot listen
+ */
 export async function openServiceListeners(options: ServiceListenersOptions): Promise<ServiceListeners> {
   const { config, keys, connections: budget, logger } = options
-  const { services, limits } = config()
+  const { services, serviceListeners } = config()
   const opened: Opened[] = []
   const addresses: string[] = []
   let tls: TlsServiceListener | undefined
+  const admit = createServiceAdmission(options)
   const entry: ServiceEntry = {
-    admit: createServiceAdmission(options),
+    admit: request => admit(request, destinationByPath),
     open: (key, payload, tried) => openToService(keys, key, payload, tried)
   }
-  const connectionsOf = () =>
-    new ListenerConnections(entry, { headMs: limits.headersTimeoutMs, idleMs: IDLE_MS }, budget.part())
+  const connectionsOf = () => new ListenerConnections(entry, callerLimits(config()), new CallerSlots(budget.part()))
+  const share = serviceListeners.length > 0 ? budget.part() : budget.part(0) // a reload may bring the first one
+  const roots = new RootListeners({ ...options, admit, open: entry.open, share })
 
   async function open(setting: string, address: ListenAddress, scheme: 'http' | 'https', one: Opened): Promise<void> {
-    await bind(setting, one.server, address)
+    await bindListener(setting, one.server, address)
     opened.push(one)
-    addresses.push(`services on ${scheme}://${addressOf(one.server)}`)
+    addresses.push(`services on ${scheme}://${boundAddress(one.server)}`)
   }
 
   async function openAll(): Promise<void> {
@@ -73,36 +84,28 @@ export async function openServiceListeners(options: ServiceListenersOptions): Pr
     }
     if (httpsListen !== undefined) {
       const connections = connectionsOf()
-      tls = createTlsServiceListener(connections, config(), options, logger)
-      await open('services.https_listen', httpsListen, 'https', { server: tls.server, connections })
+      tls = createTlsServiceListener(connections, secureContext(config(), HTTPS_SETTING), config(), options, logger)
+      await open(HTTPS_SETTING, httpsListen, 'https', { server: tls.server, connections })
     }
+    await roots.open()
   }
 
   async function stop(): Promise<void> {
-    const closed = opened.map(({ server }) => new Promise<void>(resolve => server.close(() => resolve())))
-    for (const { connections } of opened) connections.cut()
-    await Promise.all(closed)
+    await Promise.all([roots.stop(), ...opened.map(closeListener)])
   }
 
   await openAll().catch(async (error: unknown) => {
     await stop() // or what listens already would keep the process from ending
     throw error
   })
-  return { addresses, renewCertificate: renewed => tls?.renewCertificate(renewed), stop }
-}
-
-function bind(setting: string, server: Server, { host, port }: ListenAddress): Promise<void> {
-  return new Promise((resolve, reject) => {
-    const onError = (error: Error) => reject(listenFailure(setting, { host, port }, error))
-    server.once('error', onError)
-    server.listen({ host, port }, () => {
-      server.off('error', onError)
-      resolve()
-    })
-  })
-}
-
-function addressOf(server: Server): string {
-  const address = server.address()
-  return typeof address === 'object' && address !== null ? hostAndPort(address.address, address.port) : ''
+  return {
+    addresses: [...addresses, ...roots.addresses],
+    renewCertificate: renewed => {
+      const renewRoots = roots.readCertificates(renewed) // before anything has changed
+      tls?.renew(secureContext(renewed, HTTPS_SETTING))
+      renewRoots()
+    },
+    adapt: () => roots.adapt(),
+    stop
+  }
 }

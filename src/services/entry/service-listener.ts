@@ -1,34 +1,32 @@
 import { createServer, type Server, type Socket } from 'node:net'
 import { sourceOf } from '../../network/sources/source-address.js'
 import { CallerConnection, type CallerLimits } from './caller-connection.js'
-import { type CallerSlot, CallerSlots, type ConnectionShare } from './caller-slots.js'
+import type { CallerSlot, CallerSlots } from './caller-slots.js'
 import type { CallerOrigin } from './request-for-service.js'
 import type { ServiceEntry } from './service-entry.js'
 
 /** The connections of callers at one listener. */
 export class ListenerConnections {
-  readonly #slots: CallerSlots
   readonly #slotOf = new Map<Socket, CallerSlot>()
 
   constructor(
     private readonly entry: ServiceEntry,
     private readonly limits: CallerLimits,
-    share: ConnectionShare
-  ) {
-    this.#slots = new CallerSlots(share)
-  }
+    /** Several listeners may have the same ones. */
+    private readonly slots: CallerSlots
+  ) {}
 
   /** Counts a connection, as it was accepted. @returns false where there is no room: it has been closed */
   enter(socket: Socket): boolean {
     const slot: CallerSlot = { source: sourceOf(socket.remoteAddress ?? ''), close: () => socket.destroy() }
-    if (!this.#slots.enter(slot)) {
+    if (!this.slots.enter(slot)) {
       socket.destroy()
       return false
     }
     this.#slotOf.set(socket, slot)
     socket.once('close', () => {
       this.#slotOf.delete(socket)
-      this.#slots.leave(slot)
+      this.slots.leave(slot)
     })
     return true
   }
@@ -43,7 +41,7 @@ export class ListenerConnections {
     const { localAddress = '', localPort = 0 } = socket
     const host = localAddress.includes(':') ? `[${localAddress}]` : localAddress
     const origin = { scheme, localAddress: `${host}:${localPort}` }
-    new CallerConnection(socket, this.entry, origin, this.limits, isUsed => this.#slots.use(slot, isUsed))
+    new CallerConnection(socket, this.entry, origin, this.limits, isUsed => this.slots.use(slot, isUsed))
   }
 
   /** Ends what is left. */

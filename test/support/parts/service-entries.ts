@@ -3,6 +3,7 @@ import type { AddressInfo } from 'node:net'
 import type { TestContext } from 'node:test'
 import type { LinkRegistry } from '../../../src/links/upper/link-registry.js'
 import { openToService } from '../../../src/relay/services/service-ways.js'
+import { CallerSlots } from '../../../src/services/entry/caller-slots.js'
 import { destinationByPath } from '../../../src/services/entry/path-entry.js'
 import { createPlainServiceListener, ListenerConnections } from '../../../src/services/entry/service-listener.js'
 import { followClients } from '../../../src/services/keys/registered-clients.js'
@@ -15,7 +16,7 @@ export async function startServiceEntry(t: TestContext, registry: LinkRegistry):
   const connections = new ListenerConnections(
     { admit: destinationByPath, open: (key, payload, tried) => openToService(keys, key, payload, tried) },
     { headMs: 10_000, idleMs: 10_000 },
-    { hasRoom: () => true, take: () => undefined, giveBack: () => undefined }
+    new CallerSlots({ hasRoom: () => true, take: () => undefined, giveBack: () => undefined })
   )
   const server = createPlainServiceListener(connections)
   server.listen(0, '127.0.0.1')
