@@ -29,7 +29,7 @@ export const COMMANDS: readonly CommandEntry[] = [
   },
   {
     name: 'services',
-    summary: 'list, show and test the services of clients',
+    summary: 'list, show, test and import services',
     load: () => import('./commands/services/services.js')
   },
   {

@@ -4,8 +4,11 @@ import { CommandError } from '../../command-error.js'
 import { addServerOptions, JSON_OPTION, type ShowOptions, withClient } from '../../options/connection-options.js'
 import { example } from '../../options/example.js'
 import { type Columns, cell, printJson, printList, showTime } from '../../output/table.js'
+import type { ImportOptions } from './import/import-services.js'
 import { checkServiceKey, listReplicas, replicasOf, showPath } from './replicas.js'
 import { addServiceTest } from './service-test.js'
+
+const DEFAULT_MOUNTS = '/etc/treeline/secrets'
 
 const KEYS: Columns = {
   KEY: key => key.key,
@@ -26,9 +29,9 @@ const REPLICAS: Columns = {
   ANNOTATIONS: replica => replica.annotations
 }
 
-/** `treeline services list | show | test`. */
+/** `treeline services list | show | test | import`. */
 export function register(program: Command): void {
-  const services = program.command('services').description('List, show and test the services of clients')
+  const services = program.command('services').description('List, show, test and import services')
   addServerOptions(services.command('list').description('List the keys that a relay reaches, here and below'))
     .option(...JSON_OPTION)
     .addHelpText('after', example('treeline services list --config /etc/treeline'))
@@ -39,6 +42,19 @@ export function register(program: Command): void {
     .addHelpText('after', example('treeline services show payments-git'))
     .action(show)
   addServiceTest(services)
+  services
+    .command('import')
+    .description("Print the services of birger's services.yaml as [[service]] entries, or add them to a configuration")
+    .argument('<services.yaml>', 'file of an agent of birger')
+    .option('--append <file>', 'add the entries to this main.conf or agent.conf')
+    .option('--secrets <folder>', 'write the secrets that the file has to files in this folder')
+    .option('--mounts <folder>', 'the folder below which Kubernetes secrets (secretName) are mounted', DEFAULT_MOUNTS)
+    .option(...JSON_OPTION)
+    .addHelpText('after', example('treeline services import services.yaml --append agent.conf --secrets secrets'))
+    .action(async (path: string, options: ImportOptions) => {
+      const { importServices } = await import('./import/import-services.js')
+      await importServices(path, options)
+    })
 }
 
 async function list(options: ShowOptions): Promise<void> {
