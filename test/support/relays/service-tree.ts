@@ -10,8 +10,8 @@ import { startTree } from './relay-tree.js'
 
 const IDS = ['root', 'middle', 'low', 'other']
 
-/** root – middle – low, and a second branch; each has a listener for callers of services. */
-export async function startServiceTree(t: TestContext) {
+/** root – middle – low, and a second branch; each has a listener for callers of services. @param key of the client to come */
+export async function startServiceTree(t: TestContext, key = 'git') {
   const byLink = true
   const tree = await startTree(t, {
     relays: [
@@ -23,11 +23,11 @@ export async function startServiceTree(t: TestContext) {
     absent: IDS,
     settings: { tokens: ['clients_file = "clients"'], services: ['listen = "127.0.0.1:0"'] }
   })
-  for (const id of IDS) await writeFile(join(tree.relay(id).directory, 'clients'), clientTokenLine('git'))
+  for (const id of IDS) await writeFile(join(tree.relay(id).directory, 'clients'), clientTokenLine(key))
   await Promise.all(IDS.map(id => tree.restart(id)))
   const urlOf = async (id: string) => {
     const line = await tree.processes.get(id)?.logged(text => text.includes('services on http://'))
-    return `${/services on (http:[^"]+)/.exec(line ?? '')?.[1]}/v1/relay/git`
+    return `${/services on (http:[^"]+)/.exec(line ?? '')?.[1]}/v1/relay/${key}`
   }
   const untilKnown = (...paths: readonly string[]) =>
     eventually(paths.join(), async () => {
