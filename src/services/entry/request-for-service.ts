@@ -25,7 +25,7 @@ export function requestForService(
   const fields: string[] = []
   for (let at = 0; at + 1 < kept.length; at += 2) {
     const name = kept[at] ?? ''
-    const lower = name.toLowerCase()
+    const lower = name.toLowerCase().replaceAll('_', '-') // CGI and WSGI read both as one
     if (FORWARDED.includes(lower) || lower === 'host' || (lower === 'expect' && head.minor === 0)) continue
     fields.push(name, kept[at + 1] ?? '')
   }

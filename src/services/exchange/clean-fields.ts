@@ -3,6 +3,8 @@ import { type Fields, listElements } from '../http1/fields.js'
 
 /** Headers of our own, which no service and no caller gets or sets. */
 const OWN_PREFIX = 'treeline-'
+/** The same for CGI and WSGI, which read both as one. */
+const OWN_PREFIX_OF_CGI = 'treeline_'
 
 /** Headers without which a message would be read as another one: `Connection` cannot name them. */
 const NEVER_NAMED = new Set(['content-length', 'host'])
@@ -18,8 +20,12 @@ export function cleanFields(fields: Fields, kept?: string): string[] {
   for (let at = 0; at + 1 < fields.length; at += 2) {
     const name = fields[at] ?? ''
     const lower = name.toLowerCase()
-    const isDropped = isHopByHop(lower) || lower.startsWith(OWN_PREFIX) || (named.length > 0 && named.includes(lower))
+    const isDropped = isHopByHop(lower) || isOwn(lower) || (named.length > 0 && named.includes(lower))
     if (!isDropped || lower === kept) clean.push(name, fields[at + 1] ?? '')
   }
   return clean
+}
+
+function isOwn(lower: string): boolean {
+  return lower.startsWith(OWN_PREFIX) || lower.startsWith(OWN_PREFIX_OF_CGI)
 }

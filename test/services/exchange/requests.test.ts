@@ -36,7 +36,7 @@ for (const [what, request, seen] of [
   ],
   [
     'who asked, and how, as this relay knows it',
-    'GET /v1/relay/git/x HTTP/1.1\r\nHost: entry:1\r\nX-Forwarded-For: 9.9.9.9\r\nForwarded: for=9.9.9.9\r\nX-Forwarded-Host: z\r\nX-Forwarded-Proto: z\r\nX-Forwarded-Prefix: z\r\n\r\n',
+    'GET /v1/relay/git/x HTTP/1.1\r\nHost: entry:1\r\nX-Forwarded-For: 9.9.9.9\r\nForwarded: for=9.9.9.9\r\nX-Forwarded-Host: z\r\nX-Forwarded-Proto: z\r\nX-Forwarded-Prefix: z\r\nX_Forwarded_For: 9.9.9.9\r\nTreeline_Passed: z\r\n\r\n',
     /\r\nX-Forwarded-For: 127\.0\.0\.1\r\nX-Forwarded-Proto: http\r\nX-Forwarded-Host: entry:1\r\nX-Forwarded-Prefix: \/v1\/relay\/git\r\nForwarded: for=127\.0\.0\.1;host="entry:1";proto=http\r\n\r\n$/
   ]
 ] as const) {
