@@ -26,6 +26,8 @@ export interface AnswerSink {
 
 /** Answers before the answer; more of them are no use to anybody. */
 const MAX_INTERIM = 32
+/** The silence after which the system asks whether the service is still there. */
+const PROBE_AFTER_MS = 60_000
 
 /** One connection to a service: one exchange after another. */
 export class ServiceConnection implements BodySink {
@@ -52,6 +54,7 @@ export class ServiceConnection implements BodySink {
     socket.setNoDelay(true)
     socket.once(connected, () => {
       this.#isConnected = true
+      socket.setKeepAlive(true, PROBE_AFTER_MS) // a service that vanished is noticed behind a silent upgrade, too
     })
     socket.on('data', (chunk: Buffer) => this.#read(chunk))
     socket.on('drain', () => this.#sink?.onServiceDrain())

@@ -125,6 +125,7 @@ export class CallerConnection implements BodySink, ExchangeCaller {
     const behind = this.#behind
     this.#behind = NOTHING
     if (behind.length > 0) this.#exchange?.rawCame(behind)
+    if (this.socket.readableEnded) this.#exchange?.rawEnded() // before the upgrade
     this.flowChanged()
   }
 

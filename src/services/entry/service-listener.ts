@@ -5,6 +5,9 @@ import type { CallerSlot, CallerSlots } from './caller-slots.js'
 import type { CallerOrigin } from './request-for-service.js'
 import type { ServiceEntry } from './service-entry.js'
 
+/** A caller that vanished without a word, behind a silent answer or upgrade, is noticed some minutes later. */
+const KEEP_ALIVE_AFTER_MS = 60_000
+
 /** The connections of callers at one listener. */
 export class ListenerConnections {
   readonly #slotOf = new Map<Socket, CallerSlot>()
@@ -24,6 +27,7 @@ export class ListenerConnections {
       return false
     }
     this.#slotOf.set(socket, slot)
+    socket.setKeepAlive(true, KEEP_ALIVE_AFTER_MS)
     socket.once('close', () => {
       this.#slotOf.delete(socket)
       this.slots.leave(slot)

@@ -1,5 +1,7 @@
 import assert from 'node:assert/strict'
+import { readFile } from 'node:fs/promises'
 import { test } from 'node:test'
+import { eventually } from '../../support/eventually.js'
 import { startRawService } from '../../support/parts/raw-services.js'
 
 const GET = 'GET /v1/relay/git/x HTTP/1.1\r\nHost: entry\r\n\r\n'
@@ -89,6 +91,40 @@ test('an upgrade becomes raw bytes both ways, each direction ending on its own',
   service.socket.end()
   await Promise.all([caller.closed(), service.closed()])
 })
+
+test('a caller may shut down its side before its upgrade is answered, and the service sees that end', async t => {
+  const tree = await startRawService(t)
+  const caller = tree
+    .call()
+    .send('GET /v1/relay/git/ws HTTP/1.1\r\nHost: e\r\nConnection: upgrade, close\r\nUpgrade: x\r\n\r\n')
+  caller.socket.end()
+  const service = await tree.accepted()
+  await service.until(/\r\n\r\n/)
+  await eventually('the end of the caller at the entry', () => caller.socket.writableFinished)
+  service.send('HTTP/1.1 101 Switching Protocols\r\nConnection: upgrade\r\nUpgrade: x\r\n\r\nhello')
+  await service.closed()
+  assert.match(await caller.closed(), /hello$/)
+})
+
+test('the system asks silent callers and services whether they are still there', async t => {
+  const tree = await startRawService(t)
+  tree.call().send(GET)
+  const service = await tree.accepted()
+  await service.until(/\r\n\r\n/)
+  for (const port of [tree.port, tree.servicePort]) {
+    await eventually(`a keep-alive timer of port ${port}`, async () => {
+      const connections = (await readFile('/proc/self/net/tcp', 'utf8')).split('\n').slice(1)
+      return connections.some(line => hasKeepAlive(line, port, port === tree.port))
+    })
+  }
+})
+
+/** Whether a line of `/proc/net/tcp` is a connection that stands, to or from a port, with a keep-alive timer. */
+function hasKeepAlive(line: string, port: number, isLocal: boolean): boolean {
+  const [, local = '', remote = '', state, , timer = ''] = line.trim().split(/\s+/)
+  const named = Number.parseInt((isLocal ? local : remote).split(':')[1] ?? '', 16)
+  return named === port && state === '01' && timer.startsWith('02:')
+}
 
 test('a refused upgrade is an ordinary answer, and the connection goes on', async t => {
   const tree = await startRawService(t)
