@@ -15,6 +15,7 @@ const FROM_SOURCE = [
   'file-system/temporary-folder.test.ts',
   'hostile/connections.test.ts',
   'integration/namespaces.test.ts',
+  'network/server-flight.test.ts',
   'process/log.test.ts',
   'remote-run/command.test.ts',
   'remote-run/recover-runs.test.ts',

@@ -8,6 +8,8 @@ import { type RawHandle, readNow, type TlsHandle, tcpHandleBelow, tlsHandleOf } 
 export const MAX_SERVER_FLIGHT_BYTES = 24 * 1024
 /** The server's bytes are looked for after so small a part of the time that it is silent: they are taken that much later. */
 const LOOKS = 8
+/** Kept from the start: while a test holds the timers of a program, handshakes go on, or their sockets would stay for ever. */
+const { setTimeout: callAfter, clearTimeout: stopCall } = globalThis
 
 /** A server showed in its handshake what is too costly to verify. */
 export class CostlyHandshakeError extends Error {
@@ -62,13 +64,14 @@ class ServerFlight {
   #end(): void {
     if (this.#hasEnded) return
     this.#hasEnded = true
-    clearTimeout(this.#timer)
+    stopCall(this.#timer)
     if (!this.connection.destroyed) this.raw.readStart()
   }
 
   #lookLater(): void {
     if (this.#hasEnded || this.connection.destroyed) return
-    this.#timer = setTimeout(() => this.#look(), (performance.now() - this.#silentSinceMs) / LOOKS).unref()
+    // It keeps the process running, as a socket does that reads: nothing else tells that a handshake is under way.
+    this.#timer = callAfter(() => this.#look(), (performance.now() - this.#silentSinceMs) / LOOKS)
   }
 
   #look(): void {
