@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { hostname } from 'node:os'
 import { test } from 'node:test'
 import { eventually } from '../support/eventually.js'
-import { askRelay, ELSEWHERE, startServiceCallers, statusOf } from '../support/relays/service-callers.js'
+import { ALLOWED, askRelay, ELSEWHERE, startServiceCallers, statusOf } from '../support/relays/service-callers.js'
 
 test('callers of a service without a token', async t => {
   const { relay, port, httpsPort, call, seen, reload, held } = await startServiceCallers(t)
@@ -89,6 +89,28 @@ test('callers of a service without a token', async t => {
     assert.equal((await call({ ...named('127.0.0.1, unknown'), from: '127.0.0.9' })).status, 401)
     assert.equal((await call({ lines: ['Via: 1.1 x'], from: '127.0.0.9' })).status, 401)
     assert.equal((await call(named('192.0.2.1, 127.0.0.9'))).status, 401)
+  })
+
+  await t.test('a service learns what a trusted proxy tells of its caller, and nothing that others tell', async () => {
+    const told = (seen: readonly string[] | undefined, name: string) =>
+      seen?.flatMap((text, at) => (text.toLowerCase() === name ? [seen[at + 1]] : []))
+    const trust = (proxy: string) => (text: string) =>
+      text.replace(/trusted_proxies = .*/, `trusted_proxies = ["${proxy}/32"]`)
+    await reload(trust('127.0.0.9'))
+    const lines = [`X-Forwarded-For: ${ALLOWED}`, 'X_Forwarded_For: 127.0.0.8', 'X-Forwarded-Proto: https']
+    const { status, seen } = await call({ lines, from: '127.0.0.9' })
+    assert.equal(status, 200)
+    assert.deepEqual(told(seen, 'x-forwarded-for'), [`${ALLOWED}, 127.0.0.9`])
+    assert.deepEqual(told(seen, 'x-forwarded-proto'), ['https'])
+    assert.deepEqual(told(seen, 'x_forwarded_for'), [])
+    await reload(trust('192.0.2.200'))
+    const other = await call({
+      lines: [...lines, 'X-Relay-Token: an-admin-token-that-is-long-enough'],
+      from: '127.0.0.9'
+    })
+    assert.equal(other.status, 200)
+    assert.deepEqual(told(other.seen, 'x-forwarded-for'), ['127.0.0.9'])
+    assert.deepEqual(told(other.seen, 'x-forwarded-proto'), ['http'])
   })
 
   await t.test('over TLS: the same, but for the host, which TLS proves', async () => {

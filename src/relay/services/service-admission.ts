@@ -107,7 +107,9 @@ export function createServiceAdmission(options: ServiceAdmissionOptions): AdmitT
 
   return (request, find) => {
     const shown = readShownTokens(request.head.fields)
-    if (shown.length > 0) return admitWith(shown, request, find)
-    return standingOf(request, shown).refusal ?? find(request, [])
+    const answer =
+      shown.length > 0 ? admitWith(shown, request, find) : (standingOf(request, shown).refusal ?? find(request, []))
+    if (isServiceRefusal(answer)) return answer
+    return { ...answer, isByTrustedProxy: config().general.trustedProxies.contains(request.remoteAddress) }
   }
 }

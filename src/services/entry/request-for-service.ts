@@ -2,9 +2,8 @@ import { cleanFields } from '../exchange/clean-fields.js'
 import type { SentBody, ServiceRequest } from '../exchange/service-request.js'
 import { fieldValues, isNamed, listElements } from '../http1/fields.js'
 import type { RequestHead } from '../http1/heads.js'
+import { askedOrigin, forwardingFields, isForwardingField } from './forwarding-fields.js'
 import type { CallerRequest, ServiceDestination } from './service-entry.js'
-
-const FORWARDED = ['forwarded', 'x-forwarded-for', 'x-forwarded-proto', 'x-forwarded-host', 'x-forwarded-prefix']
 
 /** The connection of a caller, as services are told of it. */
 export interface CallerOrigin {
@@ -16,7 +15,7 @@ export interface CallerOrigin {
 /** A caller's request as it goes to the service. */
 export function requestForService(
   { head, host, remoteAddress }: CallerRequest,
-  { key, base, target, fields: passed = head.fields }: ServiceDestination,
+  { key, base, target, fields: passed = head.fields, isByTrustedProxy = false }: ServiceDestination,
   body: SentBody,
   { scheme, localAddress }: CallerOrigin
 ): ServiceRequest {
@@ -25,19 +24,18 @@ export function requestForService(
   const fields: string[] = []
   for (let at = 0; at + 1 < kept.length; at += 2) {
     const name = kept[at] ?? ''
-    const lower = name.toLowerCase().replaceAll('_', '-') // CGI and WSGI read both as one
-    if (FORWARDED.includes(lower) || lower === 'host' || (lower === 'expect' && head.minor === 0)) continue
+    const lower = name.toLowerCase()
+    if (isForwardingField(lower) || lower === 'host' || (lower === 'expect' && head.minor === 0)) continue
     fields.push(name, kept[at + 1] ?? '')
   }
   const named = host === undefined || host === '' ? localAddress : host
   if (listElements(head.fields, 'te').includes('trailers')) fields.push('TE', 'trailers')
-  fields.push('X-Forwarded-For', remoteAddress, 'X-Forwarded-Proto', scheme, 'X-Forwarded-Host', named)
-  if (base !== '') fields.push('X-Forwarded-Prefix', base)
-  fields.push('Forwarded', `for=${forwardedNode(remoteAddress)};host="${named}";proto=${scheme}`)
+  const asked = { fields: head.fields, remoteAddress, scheme, host: named, base, isByTrustedProxy }
+  fields.push(...forwardingFields(asked))
   return {
     key,
     base,
-    origin: `${scheme}://${named}`,
+    origin: askedOrigin(asked),
     body,
     upgrade,
     head: { method: head.method, target, minor: 1, fields: ['Host', named, ...fields] }
@@ -49,11 +47,6 @@ function offeredUpgrade({ minor, fields }: RequestHead): string | undefined {
   const [value, ...more] = fieldValues(fields, 'upgrade')
   if (minor === 0 || value === undefined || value === '') return undefined
   return listElements(fields, 'connection').includes('upgrade') ? [value, ...more].join(', ') : undefined
-}
-
-/** RFC 7239, section 6: an IPv6 address in brackets and quotes. */
-function forwardedNode(address: string): string {
-  return address.includes(':') ? `"[${address}]"` : address
 }
 
 /** Whether the caller waits for a go-ahead before it sends the body. */

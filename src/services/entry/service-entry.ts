@@ -33,6 +33,8 @@ export interface ServiceDestination {
   readonly target: string
   /** The header fields without those that let the caller in; all of them unless given. */
   readonly fields?: Fields
+  /** Whether a proxy of `general.trusted_proxies` passed the request on: what it tells of the caller goes along. */
+  readonly isByTrustedProxy?: boolean
   /**
    * Watches the right by which the caller was let in, where that may end before the request does.
    * @param end called when it has ended. @returns a function that ends the watch

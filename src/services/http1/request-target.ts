@@ -57,7 +57,7 @@ function splitAbsolute(target: string): { readonly authority: string; readonly p
 }
 
 /** Whether a text can be a host, with a port or without: a name, an IPv4 address, or an IPv6 address in brackets. */
-function isHost(text: string): boolean {
+export function isHost(text: string): boolean {
   for (let at = 0; at < text.length; at += 1) if (!isHostCharacter(text.charCodeAt(at))) return false
   return /^(?:\[[0-9a-zA-Z:.]+\]|[^:[\]]+)(?::\d{0,5})?$/.test(text)
 }
