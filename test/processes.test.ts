@@ -10,6 +10,7 @@ import { test } from 'node:test'
  */
 const FROM_SOURCE = [
   'bench/load.test.ts',
+  'crash/import.test.ts',
   'crash/shared-files.test.ts',
   'file-system/root.test.ts',
   'file-system/temporary-folder.test.ts',
@@ -20,8 +21,7 @@ const FROM_SOURCE = [
   'remote-run/command.test.ts',
   'remote-run/recover-runs.test.ts',
   'storage/sqlite-engine/database-copy.test.ts',
-  'support/network/proxies.ts',
-  'tree/import-crash.test.ts'
+  'support/network/proxies.ts'
 ]
 /** What loads sources in another process. */
 const LOADER = /\btsx['"`/]|--import[ =]tsx|--experimental-strip-types/
