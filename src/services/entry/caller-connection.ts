@@ -1,15 +1,18 @@
 import type { Socket } from 'node:net'
 import { TLSSocket } from 'node:tls'
 import { countStreamed } from '../../process/pacing/buffer-collection.js'
+import type { AnswerBody } from '../exchange/exchange-messages.js'
 import { BadMessageError } from '../http1/bad-message-error.js'
 import type { BodySink } from '../http1/chunked-reader.js'
 import type { Fields } from '../http1/fields.js'
+import { formatChunk, formatLastChunk } from '../http1/format.js'
 import { requestFraming } from '../http1/framing.js'
 import { HeadReader } from '../http1/head-reader.js'
 import { isPersistent, type RequestHead } from '../http1/heads.js'
 import { MessageBodyReader } from '../http1/message-body-reader.js'
 import { parseRequestHead } from '../http1/parse-heads.js'
 import { readDestination } from '../http1/request-target.js'
+import { formatAnswerHead } from './answer-head.js'
 import { CallerExchange, type ExchangeCaller } from './caller-exchange.js'
 import { formatRefusal } from './refusals.js'
 import { type CallerOrigin, requestForService } from './request-for-service.js'
@@ -25,6 +28,7 @@ export interface CallerLimits {
 /** Methods that would make the relay another kind of proxy, or show what proxies added. */
 const NOT_SERVED = new Set(['CONNECT', 'TRACE'])
 const NOTHING = Buffer.alloc(0)
+const CONTINUE = Buffer.from('HTTP/1.1 100 Continue\r\n\r\n')
 /** So much of a body that nobody wants is read, so that the caller comes to see the answer; and for so long. */
 const MAX_DROPPED_BYTES = 64 * 1024 * 1024
 const DROP_LIMIT_MS = 5_000
@@ -40,6 +44,8 @@ export class CallerConnection implements BodySink, ExchangeCaller {
   /** The bytes behind a request whose answer is not complete. */
   #behind: Buffer = NOTHING
   #isKept = true
+  #isChunked = false
+  #isLast = false
   #isClosing = false
   #isCorked = false
   #dropped = 0
@@ -83,26 +89,34 @@ export class CallerConnection implements BodySink, ExchangeCaller {
     return this.#body === undefined || this.#body.isEnded
   }
 
-  get isKept(): boolean {
-    return this.#isKept
+  goAhead(): void {
+    if (this.#head?.minor === 1) this.#send(CONTINUE)
   }
 
-  get minor(): 0 | 1 {
-    return this.#head?.minor ?? 1
+  begin(body: AnswerBody, status: number, head: Buffer): void {
+    const { method = '', minor = 1 } = this.#head ?? {}
+    const isEndedByClosing = body === 'chunked' && minor === 0
+    this.#isChunked = body === 'chunked' && minor === 1
+    this.#isLast = !this.#isKept || !this.hasWholeRequest || isEndedByClosing
+    this.#send(formatAnswerHead({ body, status, head, method, minor, isLast: this.#isLast }))
   }
 
-  /** Small writes of one turn go together. */
-  write(bytes: Buffer): boolean {
-    if (this.socket.destroyed) return true
-    if (!this.#isCorked) {
-      this.#isCorked = true
-      this.socket.cork()
-      process.nextTick(() => {
-        this.#isCorked = false
-        this.socket.uncork()
-      })
-    }
-    return this.socket.write(bytes)
+  write(piece: Buffer): boolean {
+    if (!this.#isChunked) return this.#send(piece)
+    let hasRoom = true
+    for (const part of formatChunk(piece)) hasRoom = this.#send(part)
+    return hasRoom
+  }
+
+  complete(trailers: Fields): void {
+    if (this.#isChunked) this.#send(formatLastChunk(trailers))
+    this.#exchangeEnded(this.#isLast || !this.hasWholeRequest)
+  }
+
+  refuse(refusal: ServiceRefusal): void {
+    const isLast = !this.#isKept || !this.hasWholeRequest
+    this.#send(formatRefusal(refusal, this.#head?.method ?? '', isLast))
+    this.#exchangeEnded(isLast)
   }
 
   end(): void {
@@ -129,7 +143,21 @@ export class CallerConnection implements BodySink, ExchangeCaller {
     this.flowChanged()
   }
 
-  exchangeEnded(isLast: boolean): void {
+  /** Small writes of one turn go together. */
+  #send(bytes: Buffer): boolean {
+    if (this.socket.destroyed) return true
+    if (!this.#isCorked) {
+      this.#isCorked = true
+      this.socket.cork()
+      process.nextTick(() => {
+        this.#isCorked = false
+        this.socket.uncork()
+      })
+    }
+    return this.socket.write(bytes)
+  }
+
+  #exchangeEnded(isLast: boolean): void {
     this.#unwatch?.()
     this.#unwatch = undefined
     if (isLast) {
@@ -196,7 +224,7 @@ export class CallerConnection implements BodySink, ExchangeCaller {
     this.#head = head
     this.#isKept = isPersistent(head)
     this.#body = new MessageBodyReader(framing, this)
-    const exchange = new CallerExchange(head.method, this, this.entry)
+    const exchange = new CallerExchange(this, this.entry)
     this.#exchange = exchange
     const destination = this.entry.admit(request)
     this.#keepBehind(this.#body.read(rest))
@@ -225,7 +253,7 @@ export class CallerConnection implements BodySink, ExchangeCaller {
 
   /** Answers, and reads no further request: what follows cannot be told apart. */
   #refuseLast(refusal: ServiceRefusal): void {
-    this.write(formatRefusal(refusal, '', true))
+    this.#send(formatRefusal(refusal, '', true))
     this.#finish()
   }
 

@@ -9,32 +9,36 @@ import {
 } from '../exchange/exchange-messages.js'
 import { formatServiceRequest, type ServiceRequest } from '../exchange/service-request.js'
 import { type Fields, NO_FIELDS } from '../http1/fields.js'
-import { formatChunk, formatLastChunk } from '../http1/format.js'
 import type { ServiceWay } from '../keys/replica.js'
-import { formatRefusal } from './refusals.js'
 import { expectsContinue } from './request-for-service.js'
 import type { ServiceEntry, ServiceRefusal } from './service-entry.js'
 
-/** The connection of the caller, as an exchange uses it. */
+/** The caller of one request, as its exchange uses it: the answer goes in the version of HTTP in which it asked. */
 export interface ExchangeCaller {
-  /** @returns false when no more should be written until `callerDrained` */
-  write(bytes: Buffer): boolean
-  /** Ends the direction to the caller: of raw bytes. */
-  end(): void
-  /** Breaks the connection off: what was sent is not the whole. */
-  breakOff(): void
   /** Whether the whole request has come. */
   readonly hasWholeRequest: boolean
-  /** Whether the caller keeps its connection for the next request. */
-  readonly isKept: boolean
-  /** HTTP/1.0 or HTTP/1.1. */
-  readonly minor: 0 | 1
+  /** Asks for the body that the caller holds back. */
+  goAhead(): void
+  /**
+   * Begins the answer.
+   * @param head status line and fields, without the empty line
+   * @throws {BadMessageError} when the version of HTTP cannot carry it; nothing was sent
+   */
+  begin(body: AnswerBody, status: number, head: Buffer): void
+  /** Sends a piece of the answer's body, or raw bytes. @returns false when no more should be written until `callerDrained` */
+  write(piece: Buffer): boolean
+  /** Ends the direction to the caller: of raw bytes. */
+  end(): void
+  /** Ends the answer: it is complete. */
+  complete(trailers: Fields): void
+  /** Answers in place of the service: the exchange is over. */
+  refuse(refusal: ServiceRefusal): void
+  /** Breaks the answer off: what was sent is not the whole. */
+  breakOff(): void
   /** The exchange may be blocked where it was not, or the other way round. */
   flowChanged(): void
   /** From now on raw bytes come. */
   becameRaw(): void
-  /** The answer is complete. @param isLast whether the connection ends with it */
-  exchangeEnded(isLast: boolean): void
 }
 
 /** The beginning of a body, for another try. */
@@ -44,7 +48,6 @@ interface Replay {
 }
 
 const MAX_REPLAY_BYTES = 64 * 1024
-const CONTINUE = Buffer.from('HTTP/1.1 100 Continue\r\n\r\n')
 
 /** One request of a caller, and its answer. */
 export class CallerExchange implements StreamSink {
@@ -59,11 +62,9 @@ export class CallerExchange implements StreamSink {
   #held = 0
   #isBlocked = true
   #isOver = false
-  #isLast = false
   #request: ServiceRequest | undefined
 
   constructor(
-    private readonly method: string,
     private readonly caller: ExchangeCaller,
     private readonly entry: ServiceEntry
   ) {}
@@ -96,9 +97,7 @@ export class CallerExchange implements StreamSink {
   /** Answers in place of the service. */
   refuse(refusal: ServiceRefusal): void {
     this.#isOver = true
-    const isLast = !this.caller.isKept || !this.caller.hasWholeRequest
-    this.caller.write(formatRefusal(refusal, this.method, isLast))
-    this.caller.exchangeEnded(isLast)
+    this.caller.refuse(refusal)
   }
 
   bodyCame(piece: Buffer): void {
@@ -146,25 +145,16 @@ export class CallerExchange implements StreamSink {
 
   onMessage(payload: Buffer): void {
     this.#stream?.consumed(payload.length)
-    let message: ExchangeMessage
     try {
-      message = parseExchangeMessage(payload)
+      this.#take(parseExchangeMessage(payload))
     } catch (error) {
       this.#stream?.reset(RESET.broken, 'the answer cannot be read')
       this.#fail(`the answer cannot be read: ${errorMessage(error)}`)
-      return
     }
-    if (message.kind === 'trailers') this.#trailers = message.trailers
-    else if (message.kind === 'answer') this.#begin(message.body, message.head)
-    else if (this.#answer === undefined && this.caller.minor === 1 && this.#isContinueWanted)
-      this.caller.write(CONTINUE)
   }
 
   onData(piece: Buffer): void {
-    let hasRoom = true
-    if (this.#isChunked) for (const part of formatChunk(piece)) hasRoom = this.caller.write(part)
-    else hasRoom = this.caller.write(piece)
-    if (hasRoom) this.#stream?.consumed(piece.length)
+    if (this.caller.write(piece)) this.#stream?.consumed(piece.length)
     else this.#held += piece.length
   }
 
@@ -174,10 +164,9 @@ export class CallerExchange implements StreamSink {
       this.#fail('the other side ended without an answer')
     } else if (this.isRaw) this.caller.end()
     else {
-      if (this.#isChunked) this.caller.write(formatLastChunk(this.#trailers))
       this.#isOver = true
       if (!this.caller.hasWholeRequest) this.#stream?.reset(RESET.cancelled, 'the answer is complete')
-      this.caller.exchangeEnded(this.#isLast || !this.caller.hasWholeRequest)
+      this.caller.complete(this.#trailers)
     }
   }
 
@@ -194,8 +183,10 @@ export class CallerExchange implements StreamSink {
     this.caller.flowChanged()
   }
 
-  get #isChunked(): boolean {
-    return this.#answer === 'chunked' && this.caller.minor === 1
+  #take(message: ExchangeMessage): void {
+    if (message.kind === 'trailers') this.#trailers = message.trailers
+    else if (message.kind === 'answer') this.#begin(message.body, message.status, message.head)
+    else if (this.#answer === undefined && this.#isContinueWanted) this.caller.goAhead()
   }
 
   get #isContinueWanted(): boolean {
@@ -243,20 +234,12 @@ export class CallerExchange implements StreamSink {
     stream.end()
   }
 
-  #begin(body: AnswerBody, head: Buffer): void {
+  #begin(body: AnswerBody, status: number, head: Buffer): void {
+    this.caller.begin(body, status, head)
     this.#answer = body
     this.#replay = undefined
-    const { caller } = this
-    if (body === 'raw') {
-      caller.write(Buffer.concat([head, Buffer.from('Connection: Upgrade\r\n\r\n')]))
-      caller.becameRaw()
-      return
-    }
-    if (this.#request?.upgrade !== undefined) this.#stream?.end()
-    this.#isLast = !caller.isKept || !caller.hasWholeRequest || (body === 'chunked' && caller.minor === 0)
-    const framing = this.#isChunked ? 'Transfer-Encoding: chunked\r\n' : ''
-    const connection = this.#isLast ? 'Connection: close\r\n' : caller.minor === 0 ? 'Connection: keep-alive\r\n' : ''
-    caller.write(Buffer.concat([head, Buffer.from(`${framing}${connection}\r\n`)]))
+    if (body === 'raw') this.caller.becameRaw()
+    else if (this.#request?.upgrade !== undefined) this.#stream?.end()
   }
 
   #fail(reason: string): void {
