@@ -138,6 +138,7 @@ const UNITS: Readonly<Record<string, number>> = {
   KiB: 1024,
   MiB: 1024 ** 2,
   s: 1_000,
+  h: 3_600_000,
   days: 24 * 3_600_000,
   bits: 1,
   characters: 1

@@ -14,6 +14,7 @@ import { openStorage } from '../storage/repositories/open-storage.js'
 import type { RecordStorage } from '../storage/repositories/repositories.js'
 import { RelayError } from '../values/failures/relay-error.js'
 import { errorMessage } from '../values/failures/system-error.js'
+import type { LogLevel } from '../values/logging/logger.js'
 import { formatVersions, PROTOCOL_VERSIONS } from '../values/protocol-version.js'
 import { isoTime } from '../values/time/iso-time.js'
 import { settledWithin } from '../values/time/settled-within.js'
@@ -27,6 +28,8 @@ import { keepRunsPurged } from './run-purge.js'
 
 export interface AgentOptions {
   readonly config: AgentConfig
+  /** Takes the log level of a configuration that is read again. */
+  readonly configureLogLevel: (level: LogLevel) => void
   readonly logger: Logger
 }
 
@@ -41,7 +44,7 @@ const LAST_ANSWERS_MS = 2_000
 const LOOK_EVERY_MS = 20
 
 /** Starts an agent. The caller holds the lock of `storage.path`. */
-export async function startAgent({ config: read, logger }: AgentOptions): Promise<Agent> {
+export async function startAgent({ config: read, configureLogLevel, logger }: AgentOptions): Promise<Agent> {
   const live = liveConfig(read)
   const { config } = live
   await endpointOf(config) // what cannot be read is told at the start
@@ -51,7 +54,7 @@ export async function startAgent({ config: read, logger }: AgentOptions): Promis
   const storage = openStorage(config.storage.path, 'agent')
   const remoteRuns = createAgentRuns({ config, repository: storage.repositories.runs, logger })
   await remoteRuns.recover()
-  const agent = new RunningAgent({ live, book, storage, remoteRuns, logger })
+  const agent = new RunningAgent({ live, book, storage, remoteRuns, configureLogLevel, logger })
   await agent.start()
   return agent
 }
@@ -62,6 +65,7 @@ interface AgentParts {
   readonly book: Awaited<ReturnType<typeof openAgentRevocations>>
   readonly storage: Pick<RecordStorage, 'close'>
   readonly remoteRuns: RemoteRuns
+  readonly configureLogLevel: (level: LogLevel) => void
   readonly logger: Logger
 }
 
@@ -111,12 +115,12 @@ class RunningAgent implements Agent {
   }
 
   async reload(): Promise<void> {
-    const { live, logger } = this.parts
+    const { live, configureLogLevel, logger } = this.parts
     try {
       const again = await reloadAgentConfig(live.config.directory)
       await endpointOf(again)
       const { waiting, upstream, files } = live.take(again)
-      logger.level = again.logging.level
+      configureLogLevel(again.logging.level)
       if (files) this.#files.restart()
       if (upstream) this.#dialer.redial('the policy server is another one in agent.conf')
       if (waiting.length > 0) logger.warn({ settings: waiting }, 'settings changed; restart to apply them')

@@ -19,7 +19,7 @@ export const COMMANDS: readonly CommandEntry[] = [
   {
     name: 'nodes',
     summary: 'list, show, route, import, move, remove and restore nodes',
-    load: () => import('./commands/nodes.js')
+    load: () => import('./commands/nodes/nodes.js')
   },
   { name: 'links', summary: 'list and close links', load: () => import('./commands/links.js') },
   {
@@ -31,6 +31,11 @@ export const COMMANDS: readonly CommandEntry[] = [
     name: 'services',
     summary: 'list, show, test and import services',
     load: () => import('./commands/services/services.js')
+  },
+  {
+    name: 'log',
+    summary: 'show or change the log level of a running process',
+    load: () => import('./commands/log.js')
   },
   {
     name: 'trace',

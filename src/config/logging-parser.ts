@@ -1,10 +1,9 @@
+import { LOG_LEVELS } from '../values/logging/logger.js'
 import type { Config } from './config.js'
 import type { Section } from './readers/section.js'
 import { oneOf, plainText } from './readers/value-readers.js'
 
 type Level = Config['logging']['level']
-
-const LEVELS = ['fatal', 'error', 'warn', 'info', 'debug', 'trace'] as const
 
 /** The names that existing relays use for some levels, in present and older files. */
 const LEVEL_ALIASES: ReadonlyMap<string, Level> = new Map([
@@ -15,7 +14,7 @@ const LEVEL_ALIASES: ReadonlyMap<string, Level> = new Map([
 /** Names under which a filter may mean the whole program. */
 const PROGRAM_NAMES: readonly string[] = ['relayd', 'rudder_relayd', 'treeline']
 
-const readLevel = oneOf(...LEVELS, ...LEVEL_ALIASES.keys(), 'off')
+const readLevel = oneOf(...LOG_LEVELS, ...LEVEL_ALIASES.keys(), 'off')
 
 /**
  * Reads `logging.conf`. An existing relay joins level and filter to directives separated by commas, `level` or
@@ -53,7 +52,7 @@ function levelForProgram(directive: string): Level | undefined {
 
 function toLevel(text: string): Level | undefined {
   const word = text.trim().toLowerCase()
-  return LEVELS.find(level => level === word) ?? LEVEL_ALIASES.get(word)
+  return LOG_LEVELS.find(level => level === word) ?? LEVEL_ALIASES.get(word)
 }
 
 /** Splits at commas, but not within `[span{field=value,…}]`. */

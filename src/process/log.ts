@@ -1,5 +1,6 @@
 import pino, { type Logger } from 'pino'
 import type { LogLevel } from '../values/logging/logger.js'
+import { LogLevelControl } from './log-control/log-level.js'
 import { LogOutput } from './log-output.js'
 
 /** Never written out, wherever in a logged object it stands. */
@@ -7,6 +8,8 @@ const SECRET_PATHS = ['password', 'token', 'authorization', 'headers.authorizati
 
 export interface Log {
   readonly logger: Logger
+  /** Sets the level of {@link logger}; nothing else may. */
+  readonly level: LogLevelControl
   /** How many lines could not be written, since the start: the disk of the log was full, or nobody read it. */
   readonly lostLines: () => number
 }
@@ -34,7 +37,7 @@ export async function createLog({ level, base }: LogOptions): Promise<Log> {
   output.onRecovery((lines, reason) => {
     logger.warn({ lines, reason }, 'log lines lost: cannot write the log')
   })
-  return { logger, lostLines: () => output.lostLines }
+  return { logger, level: new LogLevelControl(logger, level), lostLines: () => output.lostLines }
 }
 
 /** An error as the log shows it: the message of its cause is added where its own does not have it. */

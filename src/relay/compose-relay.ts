@@ -16,6 +16,7 @@ import { WithheldFiles } from '../shared-folder/withheld-files.js'
 import { openStorage } from '../storage/repositories/open-storage.js'
 import type { RecordStorage, Repositories } from '../storage/repositories/repositories.js'
 import type { Tree } from '../tree/tree-service.js'
+import type { LogLevel } from '../values/logging/logger.js'
 import type { VersionRange } from '../values/protocol-version.js'
 import { ConfigInForce } from './config-in-force.js'
 import { createFeatures } from './create-features.js'
@@ -36,6 +37,8 @@ export interface RelayPartsOptions {
   readonly logger: Logger
   /** Lines of the log that could not be written; none where it does not say. */
   readonly lostLogLines?: () => number
+  /** Takes the log level of a configuration that is read again. @default sets that of `logger` */
+  readonly configureLogLevel?: (level: LogLevel) => void
   /** The protocol versions that this relay speaks with its neighbours. @default PROTOCOL_VERSIONS */
   readonly versions?: VersionRange
 }
@@ -78,7 +81,20 @@ export async function composeRelay(options: RelayPartsOptions): Promise<RelayPar
     if (event === 'opened' && owner.kind !== 'client') features.sharedFiles.hopIsBack(owner.id)
   })
   const { treeSync } = features
-  const system = createSystemControl({ inForce, tree, certificates, neighbours, storage, treeSync, logger })
+  const system = createSystemControl({
+    inForce,
+    tree,
+    certificates,
+    neighbours,
+    storage,
+    treeSync,
+    configureLogLevel:
+      options.configureLogLevel ??
+      (level => {
+        logger.level = level
+      }),
+    logger
+  })
   const { certificatesChanged } = system
   const common = { config: inForce.get, tree, neighbours, repositories, logger }
   const membership = createMembership({ ...common, revocations: book, certificatesChanged })

@@ -1,4 +1,3 @@
-import type { Logger } from 'pino'
 import type { SystemControl, SystemStatus } from '../api/services.js'
 import { type Config, ConfigError } from '../config/config.js'
 import { reloadConfig } from '../config/config-loader.js'
@@ -9,6 +8,7 @@ import type { RecordStorage } from '../storage/repositories/repositories.js'
 import type { Tree } from '../tree/tree-service.js'
 import type { TreeSyncStatus } from '../tree-sync/tree-sync.js'
 import { errorMessage } from '../values/failures/system-error.js'
+import type { Logger, LogLevel } from '../values/logging/logger.js'
 import { createTurns } from '../values/time/in-turn.js'
 import { isoTime } from '../values/time/iso-time.js'
 import type { ConfigInForce } from './config-in-force.js'
@@ -24,6 +24,8 @@ export interface SystemControlOptions {
   readonly storage: Pick<RecordStorage, 'problem'>
   /** Undefined unless the tree is the policy server's. */
   readonly treeSync: { readonly status: TreeSyncStatus } | undefined
+  /** Takes the level of `logging.conf`. */
+  readonly configureLogLevel: (level: LogLevel) => void
   readonly logger: Logger
 }
 
@@ -41,7 +43,7 @@ export interface RelaySystemControl extends SystemControl {
 
 /** Reloading, and what `system/status` says. */
 export function createSystemControl(options: SystemControlOptions): RelaySystemControl {
-  const { inForce, tree, certificates, neighbours, storage, treeSync, logger } = options
+  const { inForce, tree, certificates, neighbours, storage, treeSync, configureLogLevel, logger } = options
   const disks = new DiskWatch(writtenFolders(inForce.get()))
   /**
    * The problem that the last reload found beyond the configuration's own files, or the settings that wait for a
@@ -67,7 +69,7 @@ export function createSystemControl(options: SystemControlOptions): RelaySystemC
       renewCertificate(read)
       forget = () => undefined
       await neighbours.reload(read)
-      logger.level = read.logging.level
+      configureLogLevel(read.logging.level)
       inForce.replace(read)
       reloadProblem = undefined
       if (waiting.length > 0) {

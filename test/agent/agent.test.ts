@@ -72,7 +72,7 @@ ${lines}`,
     starts: () =>
       existsSync(`${command}.started`) ? readFileSync(`${command}.started`, 'utf8').split('\n').length - 1 : 0,
     start: async () => {
-      const agent = await startAgent({ config, logger })
+      const agent = await startAgent({ config, configureLogLevel: () => undefined, logger })
       t.after(() => agent.stop())
       await eventually('its link', () => linked.find('node-1') !== undefined)
       return async () => {

@@ -25,6 +25,7 @@ async function setUp(t: TestContext, takes: (host: string | undefined) => Promis
     neighbours: { reload: async (config: ReturnType<ConfigInForce['get']>) => takes(config.upstream?.host) },
     storage: { problem: () => undefined },
     treeSync: undefined,
+    configureLogLevel: () => undefined,
     logger: { ...silentLogger }
   }
   const system = createSystemControl(parts as unknown as SystemControlOptions)

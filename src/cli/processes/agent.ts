@@ -81,18 +81,24 @@ async function serve(config: AgentConfig): Promise<number> {
   await refuseForeignWays([{ setting: 'storage.path', path: config.storage.path }])
   const held = holdFolders(config.nodeId, foldersOfAgent(config))
   try {
-    const { logger } = await createLog({ level: config.logging.level, base: { node: config.nodeId } })
+    const { logger, level } = await createLog({ level: config.logging.level, base: { node: config.nodeId } })
     await warnOfConfiguration(config, logger)
     const manager = findServiceManager(logger)
     if (!isStopAsked()) {
-      const agent = await startAgent({ config, logger })
+      const agent = await startAgent({ config, configureLogLevel: wanted => level.configure(wanted), logger })
       await serveUntilStopped(
         {
           started: { message: 'ready', details: { policyServer: config.upstream.host } },
           reload: () => agent.reload(),
           stop: () => agent.stop()
         },
-        { logger, manager, stoppingMessage: 'stopping; runs under way may finish', failure: () => held.lost }
+        {
+          process: { kind: 'agent', name: config.nodeId, level },
+          logger,
+          manager,
+          stoppingMessage: 'stopping; runs under way may finish',
+          failure: () => held.lost
+        }
       )
     }
     return held.lost === undefined ? 0 : CANNOT_START

@@ -91,7 +91,7 @@ async function run(options: ClientCommandOptions): Promise<void> {
     import('../../client-proxy/start-client.js'),
     import('../../process/log.js')
   ])
-  const { logger, lostLines } = await createLog({ level: 'info', base: { client: settings.clientKey } })
+  const { logger, level, lostLines } = await createLog({ level: 'info', base: { client: settings.clientKey } })
   const manager = findServiceManager(logger)
   const client = await startClient({ ...settings, secrets, lostLogLines: lostLines, logger })
   const details = { clientId: settings.clientId, server: settings.serverUrl, health: client.healthAddress }
@@ -105,7 +105,12 @@ async function run(options: ClientCommandOptions): Promise<void> {
   }
   await serveUntilStopped(
     { started: { message: 'started', details }, reload, stop: () => client.stop() },
-    { logger, manager, stoppingMessage: 'stopping; requests under way may finish' }
+    {
+      process: { kind: 'client', name: settings.clientKey, level },
+      logger,
+      manager,
+      stoppingMessage: 'stopping; requests under way may finish'
+    }
   )
 }
 

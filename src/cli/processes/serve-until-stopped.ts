@@ -1,3 +1,4 @@
+import { type LogSocketOptions, openLogSocket } from '../../process/log-control/log-socket.js'
 import { onHangup } from '../../process/signals/hangup.js'
 import { askStop, isStopAsked, stopAsked } from '../../process/signals/stop-signal.js'
 import type { OwnFolder } from '../../storage/folders/folder-kinds.js'
@@ -21,6 +22,8 @@ export interface StartedProgram {
 }
 
 export interface ServeUntilStoppedOptions {
+  /** The process as `treeline log` shows it, and its level. */
+  readonly process: Omit<LogSocketOptions, 'logger'>
   readonly logger: Logger
   readonly manager: ServiceManager
   /** The log line after SIGTERM: it says what may still finish. */
@@ -32,9 +35,11 @@ export interface ServeUntilStoppedOptions {
 /** Says that `program` is ready, reloads it on SIGHUP, and stops it on SIGTERM or SIGINT. */
 export async function serveUntilStopped(
   program: StartedProgram,
-  { logger, manager, stoppingMessage, failure = () => undefined }: ServeUntilStoppedOptions
+  { process: own, logger, manager, stoppingMessage, failure = () => undefined }: ServeUntilStoppedOptions
 ): Promise<void> {
+  let closeLogSocket: () => void = () => undefined
   if (!isStopAsked()) {
+    closeLogSocket = await openLogSocket({ ...own, logger })
     logger.info(program.started.details, program.started.message)
     await manager.ready()
     onHangup(async () => {
@@ -54,6 +59,7 @@ export async function serveUntilStopped(
   }
   logger.info({ signal }, stoppingMessage)
   await program.stop()
+  closeLogSocket()
   logger.info({}, 'stopped')
   endSoon()
 }

@@ -131,7 +131,7 @@ async function serve(config: Config): Promise<number> {
   await refuseForeignWays([...writtenFolders(config), ...socket])
   await refuseForeignWays([{ setting: 'shared_folder.path', path: config.sharedFolder.path }]) // by itself: its owner must not move it
   const held = holdFolders(nodeId, foldersOfRelay(config))
-  const { logger, lostLines } = await createLog({ level: config.logging.level, base: { node: nodeId } })
+  const { logger, level, lostLines } = await createLog({ level: config.logging.level, base: { node: nodeId } })
   const manager = findServiceManager(logger)
   if (config.tree.source === 'policy-server') finishPlacing(dirname(config.general.nodesListFile))
   const tree = createTree({
@@ -147,7 +147,14 @@ async function serve(config: Config): Promise<number> {
       const treeLoaded = tree.load()
       // Beside the worker that reads the tree.
       const [{ startRelay }] = await Promise.all([import('../../relay/relay.js'), warnOfConfiguration(config, logger)])
-      const relay = await startRelay({ config, tree, treeLoaded, lostLogLines: lostLines, logger })
+      const relay = await startRelay({
+        config,
+        tree,
+        treeLoaded,
+        lostLogLines: lostLines,
+        configureLogLevel: wanted => level.configure(wanted),
+        logger
+      })
       await serveUntilStopped(
         {
           started: { message: 'ready', details: { addresses: relay.addresses, nodes: tree.current().size } },
@@ -157,6 +164,7 @@ async function serve(config: Config): Promise<number> {
           stop: () => relay.stop()
         },
         {
+          process: { kind: 'relay', name: nodeId, level },
           logger,
           manager,
           stoppingMessage: 'stopping; requests and runs under way may finish',

@@ -34,7 +34,7 @@ TimeoutStartSec=5min
 ExecStart=${start}
 ExecReload=/bin/kill -HUP $MAINPID
 User=${user}
-Environment=NODE_ENV=production
+Environment=${environment(unit).join(' ')}
 Restart=always
 RestartSec=2s
 RestartPreventExitStatus=2
@@ -49,6 +49,15 @@ WantedBy=multi-user.target
 `
 }
 
+/** A unit with a `/tmp` of its own has a folder for the socket of `treeline log` elsewhere. */
+function environment(unit: UnitText): string[] {
+  return ['NODE_ENV=production', ...(unit.user === 'root' ? [] : [`TREELINE_RUN_DIR=/run/${runName(unit)}`])]
+}
+
+function runName(unit: UnitText): string {
+  return unitName(unit).replace(/\.service$/, '')
+}
+
 const ROOT = [
   '',
   '# Commands run as root, and so does all else here, without a sandbox: with --user, treeline writes a unit for',
@@ -59,7 +68,8 @@ const ROOT = [
  * The sandbox of the service, as narrow as possible: its certificates and `host` are renewed in the folder, all else
  * is written to the data.
  */
-function sandbox({ command, program, folder, data, user }: UnitText): string[] {
+function sandbox(unit: UnitText): string[] {
+  const { command, program, folder, data, user } = unit
   const capabilities = command === 'serve' ? 'CAP_NET_BIND_SERVICE' : ''
   const service = command === 'serve' ? 'treeline' : 'treeline-agent'
   const written = [...new Set([folder, data.path])]
@@ -71,6 +81,8 @@ function sandbox({ command, program, folder, data, user }: UnitText): string[] {
     `# Commands run as ${user} too, and in here. For those that need root, add deploy/systemd/${service}.service.d/sudo.conf`,
     '# (docs/operations.md), or write this unit anew with --user root.',
     ...(data.stateName === undefined ? [] : [`StateDirectory=${data.stateName}`, 'StateDirectoryMode=0750']),
+    `RuntimeDirectory=${runName(unit)}`,
+    'RuntimeDirectoryMode=0750',
     'ProtectSystem=strict',
     `ReadWritePaths=${written.map(quoteWord).join(' ')}`,
     ...(command === 'serve' ? [`AmbientCapabilities=${capabilities}`] : []),

@@ -6,8 +6,11 @@ export interface Logger {
   debug(details: object, message: string): void
 }
 
+/** The severities from which on lines can be logged, the gravest first. */
+export const LOG_LEVELS = ['fatal', 'error', 'warn', 'info', 'debug', 'trace'] as const
+
 /** The severity from which on lines are logged. */
-export type LogLevel = 'fatal' | 'error' | 'warn' | 'info' | 'debug' | 'trace'
+export type LogLevel = (typeof LOG_LEVELS)[number]
 
 /** Drops everything. For tests, and for commands that speak to the terminal themselves. */
 export const silentLogger: Logger = {

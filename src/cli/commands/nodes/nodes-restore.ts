@@ -1,10 +1,10 @@
 import { dirname } from 'node:path'
-import type { Config } from '../../config/config.js'
-import { ClientError } from '../../relay-client/client-error.js'
-import { errorMessage } from '../../values/failures/system-error.js'
-import { refuseForeign } from '../checks/permissions/foreign-folder.js'
-import { CommandError, UsageError } from '../command-error.js'
-import { readConfig, type ServerOptions } from '../options/connection-options.js'
+import type { Config } from '../../../config/config.js'
+import { ClientError } from '../../../relay-client/client-error.js'
+import { errorMessage } from '../../../values/failures/system-error.js'
+import { refuseForeign } from '../../checks/permissions/foreign-folder.js'
+import { CommandError, UsageError } from '../../command-error.js'
+import { readConfig, type ServerOptions } from '../../options/connection-options.js'
 
 const MAX_NAMED = 20
 
@@ -21,7 +21,7 @@ export async function restoreMembers(options: ServerOptions): Promise<void> {
   }
   const folders = [config.storage.path, dirname(config.general.nodesListFile)]
   await refuseForeign(folders, [], 'run this as the user of the relay')
-  const { lockFolder } = await import('../../storage/folders/instance-lock.js')
+  const { lockFolder } = await import('../../../storage/folders/instance-lock.js')
   try {
     const unlock = lockFolder(config.storage.path)
     try {
@@ -37,9 +37,9 @@ export async function restoreMembers(options: ServerOptions): Promise<void> {
 
 async function restore({ general, storage }: Config, certificateFile: string): Promise<void> {
   const [{ openStorage }, { readFormerMembers }, { readPublished }] = await Promise.all([
-    import('../../storage/repositories/open-storage.js'),
-    import('../../membership/root/restoration.js'),
-    import('../../membership/root/published-tree.js')
+    import('../../../storage/repositories/open-storage.js'),
+    import('../../../membership/root/restoration.js'),
+    import('../../../membership/root/published-tree.js')
   ])
   const { nodesListFile, nodesCertsFile } = general
   const opened = openStorage(storage.path)

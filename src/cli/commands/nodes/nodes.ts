@@ -1,18 +1,18 @@
 import type { Command } from 'commander'
-import { FORM } from '../../network/header-names.js'
-import { asObject, type JsonObject } from '../../relay-client/json-answer.js'
-import { listNodes } from '../../relay-client/node-pages.js'
-import { apiPath } from '../../relay-client/relay-client.js'
-import { checkNodeId } from '../../values/ids.js'
+import { FORM } from '../../../network/header-names.js'
+import { asObject, type JsonObject } from '../../../relay-client/json-answer.js'
+import { listNodes } from '../../../relay-client/node-pages.js'
+import { apiPath } from '../../../relay-client/relay-client.js'
+import { checkNodeId } from '../../../values/ids.js'
 import {
   addServerOptions,
   JSON_OPTION,
   type ServerOptions,
   type ShowOptions,
   withClient
-} from '../options/connection-options.js'
-import { example } from '../options/example.js'
-import { type Columns, cell, formatRecord, printJson, printList, showTime } from '../output/table.js'
+} from '../../options/connection-options.js'
+import { example } from '../../options/example.js'
+import { type Columns, cell, formatRecord, printJson, printList, showTime } from '../../output/table.js'
 
 const COLUMNS: Columns = {
   ID: node => node.id,
