@@ -1,6 +1,7 @@
 import type { FramedStream, StreamSink } from '../../links/streams/framed-stream.js'
 import { RESET } from '../../links/streams/stream-protocol.js'
 import { errorMessage } from '../../values/failures/system-error.js'
+import { CredentialsError, type HeadChange } from '../credentials/edge-credentials.js'
 import { cleanFields } from '../exchange/clean-fields.js'
 import {
   type AnswerBody,
@@ -17,6 +18,7 @@ import type { ResponseHead } from '../http1/heads.js'
 import { BadOpeningError } from '../streams/open-line.js'
 import { fieldsForCaller } from './answer-fields.js'
 import type { AnswerSink, ServiceConnection } from './service-connection.js'
+import { isRemoved } from './service-head.js'
 
 /** The service of an exchange. */
 export interface ExchangeService {
@@ -24,10 +26,19 @@ export interface ExchangeService {
   /** A connection, which may still be opening. @param isNew no connection that was used before */
   take(isNew: boolean): ServiceConnection
   giveBack(connection: ServiceConnection, isComplete: boolean): void
-  /** The head as the service gets it. */
-  headFor(request: ServiceRequest): Buffer
+  /** The request as the service gets it. @throws {CredentialsError} (or rejects with it) */
+  outgoing(request: ServiceRequest): OutgoingRequest | Promise<OutgoingRequest>
+  /** Called for an answer 401. @returns whether the request would have other credentials now. Does not reject */
+  refused(outgoing: OutgoingRequest): boolean | Promise<boolean>
   /** @param status undefined: the service gave no answer */
   onAnswered(status: number | undefined): void
+}
+
+/** A request as the service gets it. */
+export interface OutgoingRequest {
+  readonly head: Buffer
+  /** The change that credentials made to it. */
+  readonly change: HeadChange
 }
 
 const REPEATABLE = new Set(['GET', 'HEAD', 'OPTIONS', 'PUT', 'DELETE'])
@@ -50,11 +61,15 @@ export class EdgeExchange implements StreamSink, AnswerSink {
   #isOver = false
   #isAnswering = false
   #isPaused = false
+  #wasRefused = false
+  /** The events of an answer 401, kept while it is found out whether there are other credentials. */
+  #later: (() => void)[] | undefined
 
   constructor(
     private readonly stream: FramedStream,
     private readonly request: ServiceRequest,
-    private readonly service: ExchangeService
+    private readonly service: ExchangeService,
+    private outgoing: OutgoingRequest
   ) {
     this.#missing = bodyBytes(request)
     this.#isSent = request.upgrade !== undefined // it has no body; its stream ends when the offer is answered
@@ -82,7 +97,7 @@ export class EdgeExchange implements StreamSink, AnswerSink {
     try {
       const message = parseExchangeMessage(payload)
       if (message.kind !== 'trailers') throw new BadOpeningError('an answer in place of a request')
-      this.#trailers = cleanFields(message.trailers)
+      this.#trailers = withoutFields(cleanFields(message.trailers), name => isRemoved(name, this.outgoing.change))
     } catch (error) {
       this.#giveUp(errorMessage(error))
     }
@@ -112,6 +127,21 @@ export class EdgeExchange implements StreamSink, AnswerSink {
   }
 
   onAnswerHead(head: ResponseHead, framing: BodyFraming | undefined): void {
+    const isFirst = head.status === 401 && !this.#wasRefused
+    const hasOthers = isFirst && this.service.refused(this.outgoing)
+    if (hasOthers === false || !this.#mayAskAgain()) {
+      this.#answer(head, framing)
+      return
+    }
+    this.#wasRefused = true
+    this.#later = []
+    this.#connection.pause()
+    void this.#askAgain(hasOthers).then(isAsked => {
+      if (!isAsked) this.#goOn(head, framing)
+    })
+  }
+
+  #answer(head: ResponseHead, framing: BodyFraming | undefined): void {
     this.#isAnswering = true
     this.#isRaw = framing === undefined
     this.service.onAnswered(head.status)
@@ -121,10 +151,12 @@ export class EdgeExchange implements StreamSink, AnswerSink {
   }
 
   onAnswerData(piece: Buffer): void {
+    if (this.#later !== undefined) return void this.#later.push(() => this.onAnswerData(piece))
     this.#hold(this.stream.write(piece))
   }
 
   onAnswerEnd(trailers: Fields): void {
+    if (this.#later !== undefined) return void this.#later.push(() => this.onAnswerEnd(trailers))
     if (trailers.length > 0) this.stream.message(formatTrailers(cleanFields(trailers)))
     this.stream.end()
     if (this.#isRaw) return // the other direction may go on
@@ -135,6 +167,7 @@ export class EdgeExchange implements StreamSink, AnswerSink {
 
   onFailure(reason: string, hasAnswered: boolean): void {
     if (this.#isOver) return
+    if (this.#later !== undefined) return void this.#later.push(() => this.onFailure(reason, hasAnswered))
     if (!hasAnswered && this.#connection.isReused && this.#isRepeatable()) {
       this.#connection = this.#begin(true)
       return
@@ -154,8 +187,33 @@ export class EdgeExchange implements StreamSink, AnswerSink {
   #begin(isNew: boolean): ServiceConnection {
     const connection = this.service.take(isNew)
     connection.begin(this.request.head.method, this)
-    connection.write(this.service.headFor(this.request))
+    connection.write(this.outgoing.head)
     return connection
+  }
+
+  /** Asks with other credentials. @returns whether it has, or the exchange is over. Does not reject */
+  async #askAgain(hasOthers: boolean | Promise<boolean>): Promise<boolean> {
+    if (!(await hasOthers)) return this.#isOver
+    try {
+      this.outgoing = await this.service.outgoing(this.request)
+    } catch (error) {
+      if (!(error instanceof CredentialsError)) throw error
+      return this.#isOver
+    }
+    if (this.#isOver) return true
+    this.#later = undefined
+    this.#connection.close() // the rest of its answer is of no use
+    this.#connection = this.#begin(true)
+    return true
+  }
+
+  /** Passes on an answer that was held. */
+  #goOn(head: ResponseHead, framing: BodyFraming | undefined): void {
+    const later = this.#later ?? []
+    this.#later = undefined
+    this.#answer(head, framing)
+    if (!this.#isPaused) this.#connection.resume()
+    for (const event of later) event()
   }
 
   /** Reads and drops the rest of the request: the answer has ended without it. */
@@ -175,6 +233,11 @@ export class EdgeExchange implements StreamSink, AnswerSink {
     if (hasRoom) return
     this.#isPaused = true
     this.#connection.pause()
+  }
+
+  /** Whether a request that was refused can be sent again: it is all here, and had no effect. */
+  #mayAskAgain(): boolean {
+    return this.request.body === 'none' && this.#isRepeatable()
   }
 
   /** Whether the service gets the request only once in effect when it gets it twice (RFC 9110, 9.2.2), and it is all here. */
@@ -200,6 +263,10 @@ class DroppedRest implements StreamSink {
   onReset(): void {}
 
   onDrain(): void {}
+}
+
+function withoutFields(fields: Fields, isRemoved: (name: string) => boolean): Fields {
+  return fields.filter((_text, at) => !isRemoved(fields[at - (at % 2)] ?? ''))
 }
 
 function bodyOf(framing: BodyFraming | undefined): AnswerBody {

@@ -2,20 +2,30 @@ import type { ConnectionOptions } from 'node:tls'
 import type { FramedStream } from '../../links/streams/framed-stream.js'
 import { RESET } from '../../links/streams/stream-protocol.js'
 import type { Logger } from '../../values/logging/logger.js'
+import {
+  CredentialsError,
+  type EdgeCredentials,
+  type HeadChange,
+  NO_CHANGE,
+  type OutgoingHead
+} from '../credentials/edge-credentials.js'
 import { climbs } from '../exchange/climbing-path.js'
 import { formatAnswer } from '../exchange/exchange-messages.js'
 import { parseServiceRequest, type ServiceRequest } from '../exchange/service-request.js'
 import { BadMessageError } from '../http1/bad-message-error.js'
 import { BadOpeningError, type Opening } from '../streams/open-line.js'
 import type { TakeKind } from '../streams/stream-kinds.js'
-import { EdgeExchange, type ExchangeService } from './edge-exchange.js'
+import { AwaitedRequest } from './awaited-request.js'
+import { EdgeExchange, type ExchangeService, type OutgoingRequest } from './edge-exchange.js'
 import { ServiceConnections } from './service-connections.js'
-import { headForService } from './service-head.js'
+import { headForService, outgoingHead, type ServiceHeadOptions } from './service-head.js'
 
 export interface HttpServiceOptions {
   readonly baseUrl: URL
-  /** The trust in the service and the certificate for it, read for each new connection. */
+  /** The trust in the service, asked for each request: another object once it has changed. */
   readonly tls: () => ConnectionOptions
+  /** Closed by the caller. @default the caller's own pass */
+  readonly credentials?: EdgeCredentials | undefined
   readonly logger: Logger
   /** @param status of the answer; undefined when the service gave none */
   readonly onAnswered: (status: number | undefined) => void
@@ -32,17 +42,24 @@ export interface HttpService {
 
 /** Connects streams to the service at a base URL. */
 export function createHttpService(options: HttpServiceOptions): HttpService {
-  const { baseUrl, logger } = options
+  const { baseUrl, credentials, logger } = options
   const isTls = baseUrl.protocol === 'https:'
   const host = baseUrl.hostname.replace(/^\[|\]$/g, '')
   const port = baseUrl.port === '' ? (isTls ? 443 : 80) : Number(baseUrl.port)
-  const connections = new ServiceConnections({ host, port, isTls }, options.tls)
-  const prefix = baseUrl.pathname.replace(/\/+$/, '')
+  const connections = new ServiceConnections({ host, port, isTls }, joinTls(options.tls, credentials))
+  const head: ServiceHeadOptions = { prefix: baseUrl.pathname.replace(/\/+$/, ''), host: baseUrl.host }
   const service: ExchangeService = {
     baseUrl,
     take: isNew => connections.take(isNew),
     giveBack: (connection, isComplete) => connections.giveBack(connection, isComplete),
-    headFor: request => headForService(request, { prefix, host: baseUrl.host }),
+    outgoing: request => {
+      const outgoing = outgoingHead(request, head)
+      const change = credentials?.changeFor(outgoing) ?? NO_CHANGE
+      return change instanceof Promise
+        ? change.then(made => outgoingRequest(outgoing, request, made))
+        : outgoingRequest(outgoing, request, change)
+    },
+    refused: ({ change }) => credentials?.refused(change) ?? false,
     onAnswered: status => {
       options.onAnswered(status)
       if (status === undefined) logger.warn({}, 'no answer from the base URL')
@@ -52,6 +69,21 @@ export function createHttpService(options: HttpServiceOptions): HttpService {
     take: (stream, opening) => take(stream, opening, service),
     renewConnections: () => connections.renew(),
     close: () => connections.close()
+  }
+}
+
+/** @returns the options of both, as one object until one of them changes */
+function joinTls(trust: () => ConnectionOptions, credentials: EdgeCredentials | undefined): () => ConnectionOptions {
+  if (credentials === undefined) return trust
+  let parts: readonly ConnectionOptions[] = []
+  let joined: ConnectionOptions = {}
+  return () => {
+    const [first, second] = [trust(), credentials.tls()]
+    if (first !== parts[0] || second !== parts[1]) {
+      parts = [first, second]
+      joined = { ...first, ...second }
+    }
+    return joined
   }
 }
 
@@ -67,7 +99,45 @@ function take(stream: FramedStream, opening: Opening, service: ExchangeService):
   const { target } = request.head
   if (target !== '*' && (!target.startsWith('/') || climbs(target))) {
     refuse(stream, 400, 'the path has to begin with / and must not contain .. in any spelling')
-  } else stream.sink = new EdgeExchange(stream, request, service)
+  } else begin(stream, request, service)
+}
+
+function outgoingRequest(head: OutgoingHead, request: ServiceRequest, change: HeadChange): OutgoingRequest {
+  return { head: headForService(head, request, change), change }
+}
+
+function begin(stream: FramedStream, request: ServiceRequest, service: ExchangeService): void {
+  try {
+    const outgoing = service.outgoing(request)
+    if (outgoing instanceof Promise) void beginLater(stream, request, service, outgoing)
+    else stream.sink = new EdgeExchange(stream, request, service, outgoing)
+  } catch (error) {
+    refuseWithout(stream, error)
+  }
+}
+
+async function beginLater(
+  stream: FramedStream,
+  request: ServiceRequest,
+  service: ExchangeService,
+  coming: Promise<OutgoingRequest>
+): Promise<void> {
+  const awaited = new AwaitedRequest()
+  stream.sink = awaited
+  try {
+    const outgoing = await coming
+    if (awaited.isOver) return
+    stream.sink = new EdgeExchange(stream, request, service, outgoing)
+    awaited.giveTo(stream)
+  } catch (error) {
+    refuseWithout(stream, error)
+  }
+}
+
+/** Refuses a request that the service is not to get without credentials. */
+function refuseWithout(stream: FramedStream, error: unknown): void {
+  if (!(error instanceof CredentialsError)) throw error
+  stream.reset(RESET.refused, `no answer from the service: ${error.message}`)
 }
 
 /** Answers in place of the service. */

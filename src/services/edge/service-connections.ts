@@ -27,8 +27,11 @@ const MAX_IDLE = 256
 export class ServiceConnections {
   readonly #idle: ServiceConnection[] = []
   readonly #all = new Set<ServiceConnection>()
+  /** The connections that another exchange may have. */
+  readonly #reusable = new Set<ServiceConnection>()
+  #usedTls: ConnectionOptions | undefined
 
-  /** @param tls read for each new connection */
+  /** @param tls asked for each exchange; another object once they have changed: former connections are not used again */
   constructor(
     private readonly address: ServiceAddress,
     private readonly tls: () => ConnectionOptions
@@ -36,17 +39,20 @@ export class ServiceConnections {
 
   /** A connection for one exchange; a new one is still being opened. @param isNew no connection that was used before */
   take(isNew = false): ServiceConnection {
+    const tls = this.tls()
+    if (tls !== this.#usedTls) this.renew()
+    this.#usedTls = tls
     for (let idle = isNew ? undefined : this.#idle.pop(); idle !== undefined; idle = this.#idle.pop()) {
       idle.closeAfter(0)
       if (idle.isOpen) return idle
     }
-    return this.#open()
+    return this.#open(tls)
   }
 
   /** Takes a connection back after an exchange. @param isComplete whether the whole request was sent */
   giveBack(connection: ServiceConnection, isComplete: boolean): void {
     if (!connection.release(isComplete)) return
-    if (this.#idle.length >= MAX_IDLE || !this.#all.has(connection)) {
+    if (this.#idle.length >= MAX_IDLE || !this.#reusable.has(connection)) {
       connection.close()
       return
     }
@@ -57,7 +63,7 @@ export class ServiceConnections {
   /** Closes connections that nobody uses; the others are not used again. */
   renew(): void {
     for (const connection of this.#idle.splice(0)) connection.close()
-    this.#all.clear()
+    this.#reusable.clear()
   }
 
   close(): void {
@@ -65,20 +71,22 @@ export class ServiceConnections {
     this.renew()
   }
 
-  #open(): ServiceConnection {
+  #open(tls: ConnectionOptions): ServiceConnection {
     const { host, port, isTls } = this.address
     const shared = { host, port, allowHalfOpen: true }
     const servername = /^[\d.]+$|:/.test(host) ? {} : { servername: host }
     const socket = isTls
-      ? connectTls({ ...shared, ...servername, ALPNProtocols: ['http/1.1'], ...this.tls() })
+      ? connectTls({ ...shared, ...servername, ALPNProtocols: ['http/1.1'], ...tls })
       : connectPlain(shared)
     const connected = isTls ? 'secureConnect' : 'connect'
     const connection: ServiceConnection = new ServiceConnection(socket, connected, () => {
       this.#all.delete(connection)
+      this.#reusable.delete(connection)
       const index = this.#idle.indexOf(connection)
       if (index !== -1) this.#idle.splice(index, 1)
     })
     this.#all.add(connection)
+    this.#reusable.add(connection)
     const timer = setTimeout(() => {
       socket.destroy(Object.assign(new Error(`no connection within ${CONNECT_TIMEOUT_MS} ms`), { code: 'ETIMEDOUT' }))
     }, CONNECT_TIMEOUT_MS)

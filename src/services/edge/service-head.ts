@@ -1,3 +1,4 @@
+import type { HeadChange, OutgoingHead } from '../credentials/edge-credentials.js'
 import type { ServiceRequest } from '../exchange/service-request.js'
 import { isNamed } from '../http1/fields.js'
 import { formatHead, requestLine } from '../http1/format.js'
@@ -9,19 +10,36 @@ export interface ServiceHeadOptions {
   readonly host: string | undefined
 }
 
+/** The head of a request for the service, before credentials change it. */
+export function outgoingHead({ head }: ServiceRequest, { prefix, host }: ServiceHeadOptions): OutgoingHead {
+  const target = head.target === '*' ? head.target : prefix + head.target
+  if (host === undefined) return { method: head.method, target, fields: head.fields }
+  const fields = ['Host', host]
+  for (let at = 0; at + 1 < head.fields.length; at += 2) {
+    const name = head.fields[at] ?? ''
+    if (!isNamed(name, 'host')) fields.push(name, head.fields[at + 1] ?? '')
+  }
+  return { method: head.method, target, fields }
+}
+
 /** The head of a request as the service gets it. */
-export function headForService({ head, body, upgrade }: ServiceRequest, { prefix, host }: ServiceHeadOptions): Buffer {
-  const fields: string[] = host === undefined ? [] : ['Host', host]
+export function headForService(head: OutgoingHead, { body, upgrade }: ServiceRequest, change: HeadChange): Buffer {
+  const fields: string[] = []
   let takesTrailers = false
   for (let at = 0; at + 1 < head.fields.length; at += 2) {
     const name = head.fields[at] ?? ''
-    if (host !== undefined && isNamed(name, 'host')) continue
+    if (isRemoved(name, change)) continue
     takesTrailers ||= isNamed(name, 'te')
     fields.push(name, head.fields[at + 1] ?? '')
   }
+  fields.push(...change.added)
   if (upgrade !== undefined) fields.push('Connection', 'Upgrade', 'Upgrade', upgrade)
   else if (takesTrailers) fields.push('Connection', 'TE')
   if (body === 'chunked') fields.push('Transfer-Encoding', 'chunked')
-  const target = head.target === '*' ? head.target : prefix + head.target
-  return formatHead(requestLine({ method: head.method, target }), fields)
+  return formatHead(requestLine(head), fields)
+}
+
+/** Whether credentials replace a field of the caller. */
+export function isRemoved(name: string, { removed }: HeadChange): boolean {
+  return removed.size > 0 && removed.has(name.toLowerCase().replaceAll('_', '-'))
 }

@@ -12,6 +12,7 @@ import { RawEnd } from '../../support/parts/raw-services.js'
 import { connectionPair, listenTo } from '../../support/parts/stream-pairs.js'
 
 const LINE = { kind: 'http', key: 'git', base: '/v1/relay/git', origin: 'http://relay', body: 'none' }
+const NO_TLS = {}
 const GET = 'GET /x HTTP/1.1\r\nHost: relay\r\n\r\n'
 
 /** A service below the path `/git`, and a relay above that opens streams as it likes. */
@@ -26,7 +27,7 @@ async function startEdge(t: TestContext) {
   t.after(() => server.close())
   const service = createHttpService({
     baseUrl: new URL(`http://127.0.0.1:${(server.address() as AddressInfo).port}/git`),
-    tls: () => ({}),
+    tls: () => NO_TLS,
     logger: silentLogger,
     onAnswered: () => undefined
   })
