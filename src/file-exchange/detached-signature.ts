@@ -6,7 +6,7 @@ import {
   parseMetadata
 } from '../keys/signatures/file-metadata.js'
 import { type SigningKey, signFile, signingKeySpki } from '../keys/signatures/sign-file.js'
-import { readPublicKey, verifyFileSignature } from '../keys/signatures/verify-file.js'
+import { coveredSigningTime, readPublicKey, verifyFileSignature } from '../keys/signatures/verify-file.js'
 import { RelayError } from '../values/failures/relay-error.js'
 import { isMissing } from '../values/failures/system-error.js'
 import type { FileKey } from '../values/ids.js'
@@ -30,10 +30,7 @@ export async function signatureFor(
   const isOurs = kept !== undefined && isBy(kept.metadata, signingKey, fileKey)
   const isCurrent = isOurs && kept.modifiedAtMs > file.modifiedAtMs && Math.floor(kept.modifiedAtMs) <= Date.now() // else the clock was set back since it was made
   if (isCurrent && kept.metadata.algorithm === algorithm) return kept.metadata
-  const signedAtMs = signingTime(
-    Date.now(),
-    isOurs && signingKey.kind === 'ed25519' ? kept.metadata.signedAtMs : undefined
-  )
+  const signedAtMs = signingTime(Date.now(), isOurs ? coveredSigningTime(kept.metadata) : undefined)
   const parts = { signedAtMs, algorithm, hashValue: await file.hash(algorithm) }
   const metadata = signFile(signingKey, fileKey, parts, agentFields(signingKey, parts.signedAtMs))
   await replaceContent(signaturePath, formatMetadata(metadata))

@@ -9,7 +9,7 @@ import {
   parseMetadata
 } from '../keys/signatures/file-metadata.js'
 import { keyHashMatches } from '../keys/signatures/key-hash.js'
-import { readPublicKey, verifyFileSignature } from '../keys/signatures/verify-file.js'
+import { coveredSigningTime, readPublicKey, verifyFileSignature } from '../keys/signatures/verify-file.js'
 import { FILE_METADATA_HEADER } from '../network/header-names.js'
 import { ClientError, InputError } from '../relay-client/client-error.js'
 import { asObject } from '../relay-client/json-answer.js'
@@ -99,7 +99,7 @@ async function takeAnswer(
   destination: Destination
 ): Promise<Downloaded> {
   const metadata = metadataOf(answer, download)
-  const signedAtMs = metadata === undefined ? undefined : signedTime(metadata)
+  const signedAtMs = metadata === undefined ? undefined : coveredSigningTime(metadata)
   checkAge(signedAtMs, download)
   const meter = new HashMeter(metadata?.algorithm ?? 'sha512', bytes => {
     download.onProgress?.(bytes, Number(answer.headers['content-length']) || undefined)
@@ -157,11 +157,6 @@ function metadataOf(answer: ClientAnswer, { allowUnverified }: Download): FileMe
   if (typeof header === 'string') return parseMetadata(Buffer.from(header, 'base64').toString('utf8'))
   if (allowUnverified === true) return undefined
   throw new UnverifiableError('the relay does not say who signed the file, so it cannot be verified')
-}
-
-/** When it was signed, where that is part of what was signed (Ed25519). */
-function signedTime(metadata: FileMetadata): number | undefined {
-  return readPublicKey(metadata).kind === 'ed25519' ? metadata.signedAtMs : undefined
 }
 
 /** Refuses a file that is too old: whoever kept an older one, with its good signature, could hand it out again. */

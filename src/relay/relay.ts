@@ -4,7 +4,7 @@ import { startJobs } from '../jobs/periodic-jobs.js'
 import { RelayError } from '../values/failures/relay-error.js'
 import { settledWithin } from '../values/time/settled-within.js'
 import { composeRelay, type RelayParts, type RelayPartsOptions } from './compose-relay.js'
-import { connectionsOf } from './listening/file-limit.js'
+import { connectionsOf } from './listening/descriptor-budget.js'
 import { type Listeners, openListeners } from './listening/listeners.js'
 import { countServiceListeners, openServiceListeners, type ServiceListeners } from './services/service-listeners.js'
 

@@ -13,8 +13,8 @@ import { createTurns } from '../values/time/in-turn.js'
 import { isoTime } from '../values/time/iso-time.js'
 import type { ConfigInForce } from './config-in-force.js'
 import { DiskWatch } from './disk-watch.js'
+import { changesThatNeedRestart } from './live-settings.js'
 import type { CertificateBook } from './membership/certificate-book.js'
-import { changesThatNeedRestart } from './reload.js'
 
 export interface SystemControlOptions {
   readonly inForce: ConfigInForce

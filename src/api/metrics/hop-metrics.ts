@@ -1,4 +1,4 @@
-import { Durations, header, label } from './metric-families.js'
+import { Durations, header, label } from './prometheus-text.js'
 
 const NAME = 'treeline_hop_duration_seconds'
 

@@ -1,6 +1,6 @@
 import type { LinkAdministration } from '../../links/upper/link-administration.js'
 import type { LinkKind, LinkObserver } from '../../links/upper/link-observer.js'
-import { CounterFamily, Durations, header, label } from './metric-families.js'
+import { CounterFamily, Durations, header, label } from './prometheus-text.js'
 
 const ROUND_TRIP = 'treeline_link_round_trip_seconds'
 

@@ -1,5 +1,5 @@
 import type { AfterAnswer } from '../answers/ends/after-answer.js'
-import { Durations, header, label } from './metric-families.js'
+import { Durations, header, label } from './prometheus-text.js'
 
 interface Series {
   readonly labels: string

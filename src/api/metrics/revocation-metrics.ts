@@ -1,5 +1,5 @@
 import type { RevocationList } from '../../membership/revocations/revocation-list.js'
-import { header } from './metric-families.js'
+import { header } from './prometheus-text.js'
 
 /** The state of the list of revoked certificates. */
 export interface RevocationState {

@@ -1,5 +1,5 @@
 import type { SyncOutcome } from '../../tree-sync/tree-sync.js'
-import { CounterFamily, header } from './metric-families.js'
+import { CounterFamily, header } from './prometheus-text.js'
 
 /** Metrics of the tree that comes from the policy server; all zero where the tree is from files. */
 export class TreeMetrics {

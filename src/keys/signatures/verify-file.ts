@@ -46,6 +46,11 @@ export function readPublicKey(metadata: Pick<FileMetadata, 'publicKey'>): FilePu
   return isEd25519(der) ? readEd25519(der) : readRsa(der)
 }
 
+/** The time in a metadata block, where its signature covers it: that of an Ed25519 key does, that of an RSA key does not. */
+export function coveredSigningTime(metadata: FileMetadata): number | undefined {
+  return isEd25519(Buffer.from(metadata.publicKey, 'base64')) ? metadata.signedAtMs : undefined
+}
+
 /** Whether a SubjectPublicKeyInfo, DER, is one of Ed25519, by its bytes alone. */
 export function isEd25519(spki: Buffer): boolean {
   return spki.length === ED25519_SPKI_BYTES && spki.subarray(0, ED25519_SPKI_PREFIX.length).equals(ED25519_SPKI_PREFIX)

@@ -5,7 +5,7 @@ import {
   metadataFromQuery,
   parseMetadata
 } from '../../keys/signatures/file-metadata.js'
-import { verifyFileSignature } from '../../keys/signatures/verify-file.js'
+import { coveredSigningTime, verifyFileSignature } from '../../keys/signatures/verify-file.js'
 import { callerTurns } from '../../process/pacing/turn-limit.js'
 import type { CurrentTopology, Topology } from '../../tree/topology.js'
 import { asDiskFailure, type StorageFolder } from '../../values/failures/disk-failure.js'
@@ -165,7 +165,7 @@ function recordOf(
   expiresAtMs: number
 ): UnacceptedFile {
   const { target, source, fileId } = arrival.request.key
-  const { metadata, publicKey, text } = admitted
+  const { metadata, text } = admitted
   return {
     target,
     source,
@@ -174,7 +174,7 @@ function recordOf(
     algorithm: metadata.algorithm,
     hash: metadata.hashValue,
     expiresAtMs,
-    signedAtMs: publicKey.kind === 'ed25519' ? metadata.signedAtMs : undefined,
+    signedAtMs: coveredSigningTime(metadata),
     metadata: text
   }
 }

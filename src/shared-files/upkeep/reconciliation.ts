@@ -2,6 +2,7 @@ import { constants, type Stats } from 'node:fs'
 import { open, stat } from 'node:fs/promises'
 import { ifThere } from '../../file-system/files/if-there.js'
 import { formatMetadata, MAX_METADATA_BYTES, parseMetadata } from '../../keys/signatures/file-metadata.js'
+import { coveredSigningTime } from '../../keys/signatures/verify-file.js'
 import { errorCode, isMissing } from '../../values/failures/system-error.js'
 import type { FileKey } from '../../values/ids.js'
 import { keyName, METADATA_SUFFIX, type PlacedKey, pathOf } from '../keeping/file-layout.js'
@@ -16,8 +17,6 @@ const EXPIRES_LINE_BYTES = 64
 const MAX_NAMED_STRAYS = 20
 /** A row is stored a moment before its file gets its name; after a crash the start does that. */
 const NAMING_MS = 60_000
-/** No RSA signature is so short; only an Ed25519 one covers `signed_at`. */
-const ED25519_SIGNATURE_BYTES = 64
 const SECONDS = /^\d{1,13}$/
 
 export interface ReconciliationResult {
@@ -193,7 +192,7 @@ async function rowOf(path: string, key: PlacedKey, text: string): Promise<Stored
       seriesNumber: undefined,
       storedAtMs: writtenAtMs,
       expiresAtMs: Number(expires) * 1_000,
-      signedAtMs: metadata.digest.length === ED25519_SIGNATURE_BYTES ? metadata.signedAtMs : undefined,
+      signedAtMs: coveredSigningTime(metadata),
       metadata: formatMetadata(metadata),
       spool: undefined
     }

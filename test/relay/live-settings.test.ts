@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { readFileSync } from 'node:fs'
 import { test } from 'node:test'
 import { parseConfig } from '../../src/config/config-parser.js'
-import { changesThatNeedRestart, SECTIONS, settingName } from '../../src/relay/reload.js'
+import { changesThatNeedRestart, SECTIONS, settingName } from '../../src/relay/live-settings.js'
 
 function parse(text: string) {
   return parseConfig(`${text}\n[output.upstream]\nhost = "rudder.example.com"`, '', '/etc/treeline', () => '')

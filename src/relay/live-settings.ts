@@ -5,7 +5,6 @@ import type { Config } from '../config/config.js'
 const LIVE: ReadonlySet<string> = new Set([
   'tree.certificateLifetimeMs',
   'tree.renewalGraceMs',
-  'logging.level',
   'general.trustedProxies',
   'general.behindProxy',
   'general.hostnames',
@@ -15,7 +14,6 @@ const LIVE: ReadonlySet<string> = new Set([
   'general.httpsIdleTimeoutMs',
   'general.httpsPort',
   'general.caPath',
-  'neighbours.addresses',
   'links.lane',
   'general.httpsCertificateFile',
   'general.httpsKeyFile',

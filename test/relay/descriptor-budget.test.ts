@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import fc from 'fast-check'
 import { ConnectionBudget } from '../../src/relay/listening/connection-budget.js'
-import { connectionsOf } from '../../src/relay/listening/file-limit.js'
+import { connectionsOf } from '../../src/relay/listening/descriptor-budget.js'
 
 const ADDRESS = { host: '192.0.2.1', port: 1 }
 const ONE = { listen: ADDRESS, proxyListen: undefined, httpsListen: undefined, socket: undefined }
