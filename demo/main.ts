@@ -7,8 +7,9 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
 import { usualPorts } from './free-ports.js'
 import { newTree } from './new-tree.js'
-import { type RelayProcess, treelineCommand } from './relay-process.js'
+import { type RunningPart, treelineCommand } from './relay-process.js'
 import { makeRelayTree, type RelaySpec, type RelayTree } from './relay-tree.js'
+import { cloneThroughTree, type ServicePorts, withServiceSettings, writeClientsFile } from './service-step.js'
 import { shellLine } from './shell-line.js'
 import { mainJob, type Step, writeNodeFolders } from './steps.js'
 import { goOn, result, say } from './terminal.js'
@@ -32,6 +33,7 @@ Read next:
    README.md               a tree of your own in eight commands
    docs/joining.md         machines that join: tokens, certificates, services
    docs/beside-rudder.md   Treeline beside an existing Rudder relay
+   docs/services.md        servers behind a firewall: Git, registries, web pages
    docs/cli.md             every command
 `
 
@@ -47,24 +49,27 @@ const SIGNAL_WITHIN_MS = 1_000
 async function main(exitAfterSteps: boolean): Promise<number> {
   const interruption = untilInterrupted()
   const folder = await mkdtemp(join(tmpdir(), 'treeline-'))
-  const running: RelayProcess[] = []
+  const running: RunningPart[] = []
   try {
     say(`A tree of four relays and ${RELAYS.flatMap(relay => relay.nodes).length} nodes on loopback, in ${folder}`)
     say(PICTURE)
-    const ports = await usualPorts(FIRST_PORT, RELAYS.length * 2 + 2)
-    const [localPort = 0, port = 0] = ports.slice(RELAYS.length * 2)
+    const ports = await usualPorts(FIRST_PORT, RELAYS.length * 2 + 5)
+    const [localPort = 0, port = 0, callers = 0, server = 0, probes = 0] = ports.slice(RELAYS.length * 2)
+    const servicePorts: ServicePorts = [callers, server, probes]
     const tree = await makeRelayTree({
       folder,
-      relays: RELAYS,
+      relays: withServiceSettings(RELAYS, servicePorts),
       ports,
       agentCommand: agentCommand(),
       settings: { 'shared_files.cleanup': ['frequency = "1s"'] }
     })
     await writeNodeFolders(tree, folder)
+    await writeClientsFile(tree)
     explainLines(tree, folder)
     await startAll(tree, running, interruption)
     const steps = [
       ...mainJob(tree, folder, interruption),
+      cloneThroughTree({ tree, folder, ports: servicePorts, running, interruption }),
       ...newTree({ folder, ports: [localPort, port], agentCommand: agentCommand(), running, interruption })
     ]
     const failed = await takeSteps(steps, interruption)
@@ -73,7 +78,7 @@ async function main(exitAfterSteps: boolean): Promise<number> {
     say(NEXT)
     if (!exitAfterSteps) {
       say('The tree stays up. Try the lines above in another shell; Ctrl-C ends it and removes everything.')
-      say('The root and the agent of steps 6 and 7 run already: leave out init, serve, join and agent.')
+      say('The client, root and agent of steps 6 to 8 run already: leave out client, init, serve, join and agent.')
       await aborted(interruption)
     }
     return failed === 0 ? 0 : 1
@@ -100,7 +105,7 @@ function explainLines(tree: RelayTree, folder: string): void {
   say(`   $ api=${tree.relay('root').localUrl}/rudder/relay-api/1\n`)
 }
 
-async function startAll(tree: RelayTree, running: RelayProcess[], interruption: AbortSignal): Promise<void> {
+async function startAll(tree: RelayTree, running: RunningPart[], interruption: AbortSignal): Promise<void> {
   for (const relay of tree.relays.values()) {
     interruption.throwIfAborted()
     const relayProcess = await tree.start(relay.id)

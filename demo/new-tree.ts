@@ -2,7 +2,7 @@ import { readFile, writeFile } from 'node:fs/promises'
 import { hostname } from 'node:os'
 import { join } from 'node:path'
 import { runTreeline } from './programs.js'
-import { type RelayProcess, startRelayProcess } from './relay-process.js'
+import { type RunningPart, startRelayProcess } from './relay-process.js'
 import { shellLine } from './shell-line.js'
 import type { Step } from './steps.js'
 import { goOn, heading, result } from './terminal.js'
@@ -14,7 +14,7 @@ export interface NewTreeOptions {
   readonly ports: readonly [number, number]
   readonly agentCommand: string
   /** Gets each process that is started. */
-  readonly running: RelayProcess[]
+  readonly running: RunningPart[]
   readonly interruption: AbortSignal
 }
 

@@ -19,14 +19,25 @@ export interface ProgramOptions {
 
 /**
  * Runs `treeline` as a user would, and shows its output as it comes, with the paths that count from its folder.
- * @returns exit code and all that it printed
  */
-export async function runTreeline(
+export function runTreeline(args: readonly string[], options: ProgramOptions): Promise<ProgramEnd> {
+  const { program, args: all } = treelineCommand(args)
+  return runProgram(program, all, options)
+}
+
+export interface ProgramEnd {
+  readonly code: number
+  /** All that it printed. */
+  readonly output: string
+}
+
+/** Runs any program, as {@link runTreeline} does. */
+export async function runProgram(
+  program: string,
   args: readonly string[],
   { folder, interruption, input, isShown = () => true }: ProgramOptions
-): Promise<{ code: number; output: string }> {
-  const { program, args: all } = treelineCommand(args)
-  const child = spawn(program, all, { cwd: folder, stdio: ['pipe', 'pipe', 'pipe'], signal: interruption })
+): Promise<ProgramEnd> {
+  const child = spawn(program, args, { cwd: folder, stdio: ['pipe', 'pipe', 'pipe'], signal: interruption })
   child.stdin.on('error', () => undefined) // it may have ended without reading
   child.stdin.end(input ?? '')
   const lines: string[] = []

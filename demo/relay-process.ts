@@ -9,17 +9,21 @@ const KEPT_LOG_LINES = 2_000
 /** A start that takes longer hangs, also on a slow machine that is busy. */
 const READY_WITHIN_MS = 300_000
 
-export interface RelayProcess {
-  readonly pid: number
-  /** The newest lines that the relay wrote, on standard output and error. */
+/** A part of the demo that stays until it is stopped. */
+export interface RunningPart {
+  /** The newest lines that it wrote, on standard output and error. */
   readonly log: readonly string[]
+  /** Resolves when it has ended. */
+  stop(): Promise<void>
+}
+
+export interface RelayProcess extends RunningPart {
+  readonly pid: number
   /** Resolves with the exit code (or signal) once the process has ended. */
   readonly ended: Promise<number | string>
   signal(signal: NodeJS.Signals): void
   /** Resolves with the first line of log, past or to come, that `matches`; rejects when the process ends before. */
   logged(matches: (line: string) => boolean): Promise<string>
-  /** SIGTERM; resolves when the process has ended. */
-  stop(): Promise<void>
 }
 
 export interface CommandLine {
@@ -44,21 +48,41 @@ export async function startRelayProcess(
   environment: NodeJS.ProcessEnv = {},
   command: 'serve' | 'agent' = 'serve'
 ): Promise<RelayProcess> {
-  const { program, args } = treelineCommand([command, '--config', configDirectory])
-  const child = spawn(program, args, { stdio: ['ignore', 'pipe', 'pipe'], env: { ...process.env, ...environment } })
-  const relay = watch(child)
+  const what = `the ${command === 'serve' ? 'relay' : 'agent'} of ${configDirectory}`
+  return startProcess([command, '--config', configDirectory], { environment, what, until: '"msg":"ready"' })
+}
+
+/** Starts `treeline client` and waits for its link. @throws {Error} with its log, when it ends instead */
+export function startClientProcess(options: readonly string[], folder: string): Promise<RelayProcess> {
+  return startProcess(['client', ...options], { folder, what: 'the client', until: '"msg":"link opened"' })
+}
+
+interface ProcessStart {
+  readonly environment?: NodeJS.ProcessEnv
+  readonly folder?: string
+  /** The name of the process, for errors. */
+  readonly what: string
+  /** The text of the line of log that says that it has started. */
+  readonly until: string
+}
+
+async function startProcess(options: readonly string[], { environment, folder, what, until }: ProcessStart) {
+  const { program, args } = treelineCommand(options)
+  const child = spawn(program, args, {
+    cwd: folder,
+    stdio: ['ignore', 'pipe', 'pipe'],
+    env: { ...process.env, ...environment }
+  })
+  const started = watch(child)
   const limit = setTimeout(() => child.kill('SIGKILL'), READY_WITHIN_MS)
   try {
-    await relay.logged(line => line.includes('"msg":"ready"'))
+    await started.logged(line => line.includes(until))
   } catch (error) {
-    throw new Error(
-      `the ${command === 'serve' ? 'relay' : 'agent'} of ${configDirectory} did not start:\n${relay.log.join('\n')}`,
-      { cause: error }
-    )
+    throw new Error(`${what} did not start:\n${started.log.join('\n')}`, { cause: error })
   } finally {
     clearTimeout(limit)
   }
-  return relay
+  return started
 }
 
 function watch(child: ChildProcess): RelayProcess {

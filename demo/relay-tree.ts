@@ -13,6 +13,8 @@ export interface RelaySpec {
   readonly nodes: readonly string[]
   /** Its policy server cannot connect to it: it holds a link instead. */
   readonly byLink?: boolean
+  /** Lines for its `main.conf` alone, by section. */
+  readonly settings?: Readonly<Record<string, readonly string[]>>
 }
 
 export interface TreeOptions {
@@ -85,8 +87,16 @@ export async function makeRelayTree(options: TreeOptions): Promise<RelayTree> {
     member: id => existing(members, id),
     start: (id, environment) => startRelayProcess(existing(relays, id).directory, environment)
   }
-  for (const relay of relays.values()) await writeRelay(tree, relay, options)
+  for (const { id, settings } of options.relays) {
+    await writeRelay(tree, existing(relays, id), withSettings(options, settings))
+  }
   return tree
+}
+
+function withSettings(options: TreeOptions, own: RelaySpec['settings'] = {}): TreeOptions {
+  const settings: Record<string, readonly string[]> = { ...options.settings }
+  for (const [section, lines] of Object.entries(own)) settings[section] = [...(settings[section] ?? []), ...lines]
+  return { ...options, settings }
 }
 
 async function makeMember(folder: string, id: string, policyServer: string): Promise<TreeMember> {

@@ -14,7 +14,8 @@ for (const moment of [
   '✓ relay-a',
   '1. Run every agent',
   '5. Share a file for',
-  '7. Order a run',
+  '6. Clone a Git',
+  '8. Order a run',
   'The tree stays up'
 ]) {
   test(`Ctrl-C leaves nothing behind, and fails no step: at "${moment}"`, async () => {
