@@ -1,6 +1,5 @@
 import assert from 'node:assert/strict'
-import { test } from 'node:test'
-import { startRawService } from '../../support/parts/raw-services.js'
+import { startRawService, testOverLevels } from '../../support/parts/raw-services.js'
 
 const GET = 'GET /v1/relay/git/x HTTP/1.1\r\nHost: entry\r\n\r\n'
 const OK = 'HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok'
@@ -54,8 +53,8 @@ ${OK}`,
     /^HTTP\/1\.1 200 OK\r\nContent-Length: 2\r\n\r\nok$/
   ]
 ] as const) {
-  test(`an answer ${what} comes, and the next request goes over the same connections`, async t => {
-    const tree = await startRawService(t)
+  testOverLevels(`an answer ${what} comes, and the next request goes over the same connections`, async (t, levels) => {
+    const tree = await startRawService(t, { levels })
     const caller = tree.call()
     const service = await tree
       .call()
@@ -79,12 +78,12 @@ ${OK}`,
   })
 }
 
-test('an answer that ends with its connection comes in chunks, and to HTTP/1.0 as it came', async t => {
+testOverLevels('an answer that ends with its connection comes in chunks, and to HTTP/1.0 as it came', async (t, levels) => {
   for (const [version, got] of [
     ['1.1', /\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nok\r\n0\r\n\r\n$/],
     ['1.0', /\r\nConnection: close\r\n\r\nok$/]
   ] as const) {
-    const tree = await startRawService(t)
+    const tree = await startRawService(t, { levels })
     const caller = tree.call().send(GET.replace('1.1', version))
     const service = await tree.accepted()
     await service.until(/\r\n\r\n/)
@@ -93,8 +92,8 @@ test('an answer that ends with its connection comes in chunks, and to HTTP/1.0 a
   }
 })
 
-test('an answer that breaks off does not pass for a whole one', async t => {
-  const tree = await startRawService(t)
+testOverLevels('an answer that breaks off does not pass for a whole one', async (t, levels) => {
+  const tree = await startRawService(t, { levels })
   for (const begun of [
     'HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nok',
     'HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nok\r\n'
@@ -128,8 +127,8 @@ A: ${'b'.repeat(7e4)}\r
   ],
   ['a 1xx in a loop', 'HTTP/1.1 102 Go\r\n\r\n'.repeat(100), /1xx/]
 ] as const) {
-  test(`a service that gives ${what} is a 502 that says why`, async t => {
-    const tree = await startRawService(t)
+  testOverLevels(`a service that gives ${what} is a 502 that says why`, async (t, levels) => {
+    const tree = await startRawService(t, { levels })
     const caller = tree.call().send(GET)
     const service = await tree.accepted()
     await service.until(/\r\n\r\n/)

@@ -1,8 +1,7 @@
 import assert from 'node:assert/strict'
 import { readFile } from 'node:fs/promises'
-import { test } from 'node:test'
 import { eventually } from '../../support/eventually.js'
-import { startRawService } from '../../support/parts/raw-services.js'
+import { startRawService, testOverLevels } from '../../support/parts/raw-services.js'
 
 const GET = 'GET /v1/relay/git/x HTTP/1.1\r\nHost: entry\r\n\r\n'
 const OK = 'HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok'
@@ -12,8 +11,8 @@ function headOf(text: string): string {
   return text.slice(0, text.indexOf('\r\n\r\n') + 4)
 }
 
-test('a caller that waits for a go-ahead gets that of the service, one that does not wait is served as well', async t => {
-  const tree = await startRawService(t)
+testOverLevels('a caller that waits for a go-ahead gets that of the service, one that does not wait is served as well', async (t, levels) => {
+  const tree = await startRawService(t, { levels })
   const head = 'PUT /v1/relay/git/x HTTP/1.1\r\nHost: e\r\nExpect: 100-continue\r\nContent-Length: 3\r\n\r\n'
   const patient = tree.call().send(head)
   const first = await tree.accepted()
@@ -30,8 +29,8 @@ test('a caller that waits for a go-ahead gets that of the service, one that does
   assert.match(await hasty.until(/ok$/), /^HTTP\/1\.1 200 OK/)
 })
 
-test('a service that refuses before the go-ahead gets no body, and the caller its answer', async t => {
-  const tree = await startRawService(t)
+testOverLevels('a service that refuses before the go-ahead gets no body, and the caller its answer', async (t, levels) => {
+  const tree = await startRawService(t, { levels })
   const caller = tree
     .call()
     .send('PUT /v1/relay/git/x HTTP/1.1\r\nHost: e\r\nExpect: 100-continue\r\nContent-Length: 3\r\n\r\n')
@@ -46,8 +45,8 @@ test('a service that refuses before the go-ahead gets no body, and the caller it
   assert.equal(headOf(service.text), service.text)
 })
 
-test('an early answer comes while the body still goes', async t => {
-  const tree = await startRawService(t)
+testOverLevels('an early answer comes while the body still goes', async (t, levels) => {
+  const tree = await startRawService(t, { levels })
   const caller = tree
     .call()
     .send('POST /v1/relay/git/x HTTP/1.1\r\nHost: e\r\nTransfer-Encoding: chunked\r\n\r\n1\r\na\r\n')
@@ -65,8 +64,8 @@ test('an early answer comes while the body still goes', async t => {
   await caller.until(/0\r\n\r\n$/)
 })
 
-test('an upgrade becomes raw bytes both ways, each direction ending on its own', async t => {
-  const tree = await startRawService(t)
+testOverLevels('an upgrade becomes raw bytes both ways, each direction ending on its own', async (t, levels) => {
+  const tree = await startRawService(t, { levels })
   const upgrade =
     'GET /v1/relay/git/ws HTTP/1.1\r\nHost: e\r\nConnection: keep-alive, Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Protocol: a, b\r\nSec-WebSocket-Extensions: permessage-deflate\r\n\r\n'
   const caller = tree.call().send(`${upgrade}early`)
@@ -92,8 +91,8 @@ test('an upgrade becomes raw bytes both ways, each direction ending on its own',
   await Promise.all([caller.closed(), service.closed()])
 })
 
-test('a caller may shut down its side before its upgrade is answered, and the service sees that end', async t => {
-  const tree = await startRawService(t)
+testOverLevels('a caller may shut down its side before its upgrade is answered, and the service sees that end', async (t, levels) => {
+  const tree = await startRawService(t, { levels })
   const caller = tree
     .call()
     .send('GET /v1/relay/git/ws HTTP/1.1\r\nHost: e\r\nConnection: upgrade, close\r\nUpgrade: x\r\n\r\n')
@@ -106,8 +105,8 @@ test('a caller may shut down its side before its upgrade is answered, and the se
   assert.match(await caller.closed(), /hello$/)
 })
 
-test('the system asks silent callers and services whether they are still there', async t => {
-  const tree = await startRawService(t)
+testOverLevels('the system asks silent callers and services whether they are still there', async (t, levels) => {
+  const tree = await startRawService(t, { levels })
   tree.call().send(GET)
   const service = await tree.accepted()
   await service.until(/\r\n\r\n/)
@@ -126,8 +125,8 @@ function hasKeepAlive(line: string, port: number, isLocal: boolean): boolean {
   return named === port && state === '01' && timer.startsWith('02:')
 }
 
-test('a refused upgrade is an ordinary answer, and the connection goes on', async t => {
-  const tree = await startRawService(t)
+testOverLevels('a refused upgrade is an ordinary answer, and the connection goes on', async (t, levels) => {
+  const tree = await startRawService(t, { levels })
   const caller = tree
     .call()
     .send('GET /v1/relay/git/ws HTTP/1.1\r\nHost: e\r\nConnection: Upgrade\r\nUpgrade: h2c, foo\r\n\r\n')
@@ -142,8 +141,8 @@ test('a refused upgrade is an ordinary answer, and the connection goes on', asyn
   await caller.until(/ok$/)
 })
 
-test('pipelined requests are answered one after the other', async t => {
-  const tree = await startRawService(t)
+testOverLevels('pipelined requests are answered one after the other', async (t, levels) => {
+  const tree = await startRawService(t, { levels })
   const caller = tree.call().send(GET.replace('/x', '/1') + GET.replace('/x', '/2') + GET.replace('/x', '/3'))
   const service = await tree.accepted()
   for (const number of [1, 2, 3]) {
@@ -156,8 +155,8 @@ Content-Length: 2\r
   assert.deepEqual((await caller.until(/#3$/)).match(/#\d/g), ['#1', '#2', '#3'])
 })
 
-test('a caller that leaves ends the request at the service', async t => {
-  const tree = await startRawService(t)
+testOverLevels('a caller that leaves ends the request at the service', async (t, levels) => {
+  const tree = await startRawService(t, { levels })
   for (const leave of ['end', 'destroy', 'resetAndDestroy'] as const) {
     const caller = tree.call().send(GET)
     const service = await tree.accepted()
@@ -169,8 +168,8 @@ test('a caller that leaves ends the request at the service', async t => {
   }
 })
 
-test('a caller that asks for one answer alone may shut down its side', async t => {
-  const tree = await startRawService(t)
+testOverLevels('a caller that asks for one answer alone may shut down its side', async (t, levels) => {
+  const tree = await startRawService(t, { levels })
   const caller = tree.call().send(GET.replace('\r\n\r\n', '\r\nConnection: close\r\n\r\n'))
   caller.socket.end()
   const service = await tree.accepted()
@@ -179,8 +178,8 @@ test('a caller that asks for one answer alone may shut down its side', async t =
   assert.match(await caller.closed(), /\r\nConnection: close\r\n\r\nok$/)
 })
 
-test('a request that met the end of a used connection goes again where that does no harm, and only then', async t => {
-  const tree = await startRawService(t)
+testOverLevels('a request that met the end of a used connection goes again where that does no harm, and only then', async (t, levels) => {
+  const tree = await startRawService(t, { levels })
   const first = tree.call().send(GET)
   let service = await tree.accepted()
   for (const [request, isRepeated] of [

@@ -1,6 +1,5 @@
 import assert from 'node:assert/strict'
-import { test } from 'node:test'
-import { startRawService } from '../../support/parts/raw-services.js'
+import { startRawService, testOverLevels } from '../../support/parts/raw-services.js'
 
 for (const [what, request, status] of [
   [
@@ -43,8 +42,8 @@ A: ${'b'.repeat(7e4)}\r
   ['a key under which nobody is registered', 'GET /v1/relay/other/ HTTP/1.1\r\nHost: e\r\n\r\n', 502],
   ['a chunk that is none', 'POST /v1/relay/git/ HTTP/1.1\r\nHost: e\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n', 400]
 ] as const) {
-  test(`${what}: ${status}, and the service sees nothing of it`, async t => {
-    const tree = await startRawService(t)
+  testOverLevels(`${what}: ${status}, and the service sees nothing of it`, async (t, levels) => {
+    const tree = await startRawService(t, { levels })
     const caller = tree.call().send(request)
     assert.match(await caller.until(/\r\n\r\n.+\n/), new RegExp(`^HTTP/1\\.1 ${status} `))
     if (status === 400 && !request.includes('%2e')) await caller.closed()

@@ -1,6 +1,5 @@
 import assert from 'node:assert/strict'
-import { test } from 'node:test'
-import { startRawService } from '../../support/parts/raw-services.js'
+import { startRawService, testOverLevels } from '../../support/parts/raw-services.js'
 
 const OK = 'HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok'
 
@@ -40,8 +39,8 @@ for (const [what, request, seen] of [
     /\r\nX-Forwarded-For: 127\.0\.0\.1\r\nX-Forwarded-Proto: http\r\nX-Forwarded-Host: entry:1\r\nX-Forwarded-Prefix: \/v1\/relay\/git\r\nForwarded: for=127\.0\.0\.1;host="entry:1";proto=http\r\n\r\n$/
   ]
 ] as const) {
-  test(`a request keeps ${what}`, async t => {
-    const tree = await startRawService(t)
+  testOverLevels(`a request keeps ${what}`, async (t, levels) => {
+    const tree = await startRawService(t, { levels })
     const caller = tree.call().send(request)
     const service = await tree.accepted()
     const text = await service.until(/\r\n\r\n/)
@@ -70,8 +69,8 @@ for (const [what, request, seen] of [
     /\r\nContent-Length: 5\r\n[\s\S]*\r\n\r\nabcde$/
   ]
 ] as const) {
-  test(`a body ${what} comes as it was sent`, async t => {
-    const tree = await startRawService(t)
+  testOverLevels(`a body ${what} comes as it was sent`, async (t, levels) => {
+    const tree = await startRawService(t, { levels })
     const caller = tree.call().send(request)
     const service = await tree.accepted()
     await service.until(seen)

@@ -1,11 +1,14 @@
 import { once } from 'node:events'
 import { type AddressInfo, connect, createServer, type Socket } from 'node:net'
-import type { TestContext } from 'node:test'
+import { type TestContext, test } from 'node:test'
 import { startClient } from '../../../src/client-proxy/start-client.js'
 import { silentLogger } from '../../../src/values/logging/logger.js'
 import { eventually } from '../eventually.js'
-import { startUpperSide } from './links.js'
-import { startServiceEntry } from './service-entries.js'
+import { startRelayChain } from './relay-chain.js'
+import { startEntryOf } from './service-entries.js'
+
+/** Relays between a caller and a client, as tests of what passes have them. */
+const LEVELS = [1, 3] as const
 
 /** One end of a connection whose bytes the test reads and writes itself. */
 export class RawEnd {
@@ -62,8 +65,25 @@ export interface RawServiceTree {
   readonly stopService: () => void
 }
 
-/** An entry, a client under the key `git`, and a service whose bytes the test writes. @param basePath of the base URL */
-export async function startRawService(t: TestContext, basePath = ''): Promise<RawServiceTree> {
+export interface RawServiceOptions {
+  /** Relays between caller and client. @default 1 */
+  readonly levels?: number
+  /** The path of the base URL. */
+  readonly basePath?: string
+}
+
+/** Defines a test that runs once for each number of relays between caller and client. */
+export function testOverLevels(name: string, run: (t: TestContext, levels: number) => Promise<void>): void {
+  for (const levels of LEVELS) {
+    test(levels === 1 ? name : `${name}, over ${levels} relays`, t => run(t, levels))
+  }
+}
+
+/** Relays, a client under the key `git` at the last of them, and a service whose bytes the test writes. */
+export async function startRawService(
+  t: TestContext,
+  { levels = 1, basePath = '' }: RawServiceOptions = {}
+): Promise<RawServiceTree> {
   const waiting: RawEnd[] = []
   let count = 0
   const service = createServer({ allowHalfOpen: true }, socket => {
@@ -75,10 +95,12 @@ export async function startRawService(t: TestContext, basePath = ''): Promise<Ra
   await once(service, 'listening')
   t.after(() => service.close())
   const servicePort = (service.address() as AddressInfo).port
-  const upper = await startUpperSide(t, new Map(), {
-    admitClient: ({ key, id }) => ({ owner: { kind: 'client', id: key, clientId: id } })
-  })
-  const port = await startServiceEntry(t, upper.registry)
+  const relays = await startRelayChain(t, levels)
+  const [first, last] = [relays[0], relays.at(-1)]
+  if (first === undefined || last === undefined) throw new RangeError('there has to be a relay')
+  const { keys } = first.parts
+  const { upper } = last
+  const port = await startEntryOf(t, keys)
   const client = await startClient({
     serverUrl: upper.url,
     baseUrl: new URL(`http://127.0.0.1:${servicePort}${basePath}`),
@@ -90,7 +112,7 @@ export async function startRawService(t: TestContext, basePath = ''): Promise<Ra
     logger: silentLogger
   })
   t.after(() => client.stop())
-  await eventually('the link', () => upper.registry.ofClient('git'))
+  await eventually('the key at the first relay', () => keys.has('git'))
   return {
     port,
     servicePort,

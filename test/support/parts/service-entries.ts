@@ -13,6 +13,11 @@ import { ServiceKeys } from '../../../src/services/keys/service-keys.js'
 export async function startServiceEntry(t: TestContext, registry: LinkRegistry): Promise<number> {
   const keys = new ServiceKeys()
   followClients(registry, keys, () => undefined)
+  return startEntryOf(t, keys)
+}
+
+/** A listener for callers of the services that `keys` reaches, open to everyone. @returns its port on loopback */
+export async function startEntryOf(t: TestContext, keys: ServiceKeys): Promise<number> {
   const connections = new ListenerConnections(
     { admit: destinationByPath, open: (key, payload, tried) => openToService(keys, key, payload, tried) },
     { headMs: 10_000, idleMs: 10_000 },
