@@ -6,6 +6,9 @@ import type { ResponseHead } from '../http1/heads.js'
 /** Headers with one URL. */
 const LOCATIONS = new Set(['location', 'content-location'])
 
+/** A time, and a URL with or without `url=` and quotes, as browsers read it (HTML, "shared declarative refresh steps"). */
+const REFRESH = /^(\s*[\d.]+\s*[;,\s]\s*(?:url\s*=\s*)?["']?)([^"']+)/i
+
 /**
  * The fields of an answer as the caller gets them: none of the connection to the service, and URLs below the base URL
  * and cookies as they are at the place where the caller asked.
@@ -17,8 +20,7 @@ export function fieldsForCaller({ status, fields }: ResponseHead, request: Servi
     const name = (kept[at] ?? '').toLowerCase()
     const value = kept[at + 1] ?? ''
     if (LOCATIONS.has(name)) kept[at + 1] = movedUrl(value, request, baseUrl)
-    else if (name === 'refresh')
-      kept[at + 1] = value.replace(/(;\s*url=\s*["']?)([^"']+)/i, moveSecond(request, baseUrl))
+    else if (name === 'refresh') kept[at + 1] = value.replace(REFRESH, moveSecond(request, baseUrl))
     else if (name === 'link') kept[at + 1] = value.replace(/(<)([^>]*)/g, moveSecond(request, baseUrl))
     else if (name === 'set-cookie') kept[at + 1] = movedCookie(value, request, pathOf(baseUrl))
   }

@@ -1,4 +1,5 @@
 import type { Socket } from 'node:net'
+import { TLSSocket } from 'node:tls'
 import { countStreamed } from '../../process/pacing/buffer-collection.js'
 import { errorCode, errorMessage } from '../../values/failures/system-error.js'
 import { BadMessageError } from '../http1/bad-message-error.js'
@@ -130,9 +131,11 @@ export class ServiceConnection implements BodySink {
     return false
   }
 
+  /** Ends it at once. Behind an upgrade the end would pass for one in order: a reset is none. */
   close(): void {
     this.#sink = undefined
-    this.socket.destroy()
+    if (this.#isRaw && !(this.socket instanceof TLSSocket)) this.socket.resetAndDestroy()
+    else this.socket.destroy() // TLS cannot be reset, and tells an end in order by a message of its own
   }
 
   /** Sets how long the connection may stay unused, in ms; 0: as long as it likes. */

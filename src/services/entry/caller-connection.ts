@@ -228,11 +228,10 @@ export class CallerConnection implements BodySink, ExchangeCaller {
     this.#exchange = exchange
     const destination = this.entry.admit(request)
     this.#keepBehind(this.#body.read(rest))
-    const body = framing.kind === 'until-close' ? 'none' : framing.kind
     if (isServiceRefusal(destination)) exchange.refuse(destination)
     else {
       this.#unwatch = destination.watchRight?.(() => exchange.revoke(RIGHT_LOST))
-      exchange.start(requestForService(request, destination, body, this.origin))
+      exchange.start(requestForService(request, destination, framing, this.origin))
     }
   }
 

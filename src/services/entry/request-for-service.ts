@@ -1,6 +1,7 @@
 import { cleanFields } from '../exchange/clean-fields.js'
-import type { SentBody, ServiceRequest } from '../exchange/service-request.js'
+import type { ServiceRequest } from '../exchange/service-request.js'
 import { fieldValues, isNamed, listElements } from '../http1/fields.js'
+import type { BodyFraming } from '../http1/framing.js'
 import type { RequestHead } from '../http1/heads.js'
 import { askedOrigin, forwardingFields, isForwardingField } from './forwarding-fields.js'
 import type { CallerRequest, ServiceDestination } from './service-entry.js'
@@ -16,10 +17,11 @@ export interface CallerOrigin {
 export function requestForService(
   { head, host, remoteAddress }: CallerRequest,
   { key, base, target, fields: passed = head.fields, isByTrustedProxy = false }: ServiceDestination,
-  body: SentBody,
+  framing: BodyFraming,
   { scheme, localAddress }: CallerOrigin
 ): ServiceRequest {
-  const upgrade = body === 'none' ? offeredUpgrade(head) : undefined
+  const upgrade = hasBytes(framing) ? undefined : offeredUpgrade(head)
+  const body = upgrade !== undefined || framing.kind === 'until-close' ? 'none' : framing.kind
   const kept = cleanFields(passed)
   const fields: string[] = []
   for (let at = 0; at + 1 < kept.length; at += 2) {
@@ -40,6 +42,11 @@ export function requestForService(
     upgrade,
     head: { method: head.method, target, minor: 1, fields: ['Host', named, ...fields] }
   }
+}
+
+/** Programs in Go send a length of 0 with a POST, also one that offers an upgrade. */
+function hasBytes(framing: BodyFraming): boolean {
+  return framing.kind === 'chunked' || (framing.kind === 'length' && framing.bytes > 0)
 }
 
 /** The protocols of an upgrade that the caller offers: in HTTP/1.1, and named by `Connection` (RFC 9110, 7.8). */

@@ -58,7 +58,7 @@ export function parseServiceRequest({ line, rest }: Opening): ServiceRequest {
     throw new BadOpeningError('a request with an upgrade that is none')
   }
   const head = parseRequestHead(rest.toString('latin1'))
-  checkHead(head, body)
+  checkHead(head, body, upgrade)
   return { key, base, origin, body, upgrade, head }
 }
 
@@ -70,10 +70,12 @@ export function bodyBytes({ body, head }: Pick<ServiceRequest, 'body' | 'head'>)
 }
 
 /** A head that frames another body than the line names would let the data of this stream be read as a request. */
-function checkHead(head: RequestHead, body: SentBody): void {
+function checkHead(head: RequestHead, body: SentBody, upgrade: string | undefined): void {
   const { method, fields } = head
   if (NOT_SERVED.has(method)) throw new BadOpeningError(`${method} is not passed on to services`)
-  if (requestFraming(head).kind !== (body === 'length' ? 'length' : 'none')) {
+  const framing = requestFraming(head)
+  const isEmpty = upgrade !== undefined && framing.kind === 'length' && framing.bytes === 0
+  if (!isEmpty && framing.kind !== (body === 'length' ? 'length' : 'none')) {
     throw new BadOpeningError('a request whose headers frame another body than its line')
   }
   if (cleanFields(fields, 'te').length !== fields.length) {
