@@ -78,19 +78,22 @@ ${OK}`,
   })
 }
 
-testOverLevels('an answer that ends with its connection comes in chunks, and to HTTP/1.0 as it came', async (t, levels) => {
-  for (const [version, got] of [
-    ['1.1', /\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nok\r\n0\r\n\r\n$/],
-    ['1.0', /\r\nConnection: close\r\n\r\nok$/]
-  ] as const) {
-    const tree = await startRawService(t, { levels })
-    const caller = tree.call().send(GET.replace('1.1', version))
-    const service = await tree.accepted()
-    await service.until(/\r\n\r\n/)
-    service.send('HTTP/1.1 200 OK\r\n\r\nok').socket.end()
-    assert.match(version === '1.0' ? await caller.closed() : await caller.until(got), got)
+testOverLevels(
+  'an answer that ends with its connection comes in chunks, and to HTTP/1.0 as it came',
+  async (t, levels) => {
+    for (const [version, got] of [
+      ['1.1', /\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nok\r\n0\r\n\r\n$/],
+      ['1.0', /\r\nConnection: close\r\n\r\nok$/]
+    ] as const) {
+      const tree = await startRawService(t, { levels })
+      const caller = tree.call().send(GET.replace('1.1', version))
+      const service = await tree.accepted()
+      await service.until(/\r\n\r\n/)
+      service.send('HTTP/1.1 200 OK\r\n\r\nok').socket.end()
+      assert.match(version === '1.0' ? await caller.closed() : await caller.until(got), got)
+    }
   }
-})
+)
 
 testOverLevels('an answer that breaks off does not pass for a whole one', async (t, levels) => {
   const tree = await startRawService(t, { levels })

@@ -11,39 +11,45 @@ function headOf(text: string): string {
   return text.slice(0, text.indexOf('\r\n\r\n') + 4)
 }
 
-testOverLevels('a caller that waits for a go-ahead gets that of the service, one that does not wait is served as well', async (t, levels) => {
-  const tree = await startRawService(t, { levels })
-  const head = 'PUT /v1/relay/git/x HTTP/1.1\r\nHost: e\r\nExpect: 100-continue\r\nContent-Length: 3\r\n\r\n'
-  const patient = tree.call().send(head)
-  const first = await tree.accepted()
-  assert.match(await first.until(/\r\n\r\n/), /\r\nExpect: 100-continue\r\n/)
-  first.send('HTTP/1.1 100 Continue\r\nX-A: b\r\n\r\n')
-  assert.equal(await patient.until(/\r\n\r\n/), 'HTTP/1.1 100 Continue\r\n\r\n')
-  patient.send('abc')
-  await first.until(/abc$/)
-  first.send(OK)
-  await patient.until(/ok$/)
-  const hasty = tree.call().send(`${head}abc`)
-  await first.until(/abc[\s\S]*abc$/)
-  first.send(OK)
-  assert.match(await hasty.until(/ok$/), /^HTTP\/1\.1 200 OK/)
-})
+testOverLevels(
+  'a caller that waits for a go-ahead gets that of the service, one that does not wait is served as well',
+  async (t, levels) => {
+    const tree = await startRawService(t, { levels })
+    const head = 'PUT /v1/relay/git/x HTTP/1.1\r\nHost: e\r\nExpect: 100-continue\r\nContent-Length: 3\r\n\r\n'
+    const patient = tree.call().send(head)
+    const first = await tree.accepted()
+    assert.match(await first.until(/\r\n\r\n/), /\r\nExpect: 100-continue\r\n/)
+    first.send('HTTP/1.1 100 Continue\r\nX-A: b\r\n\r\n')
+    assert.equal(await patient.until(/\r\n\r\n/), 'HTTP/1.1 100 Continue\r\n\r\n')
+    patient.send('abc')
+    await first.until(/abc$/)
+    first.send(OK)
+    await patient.until(/ok$/)
+    const hasty = tree.call().send(`${head}abc`)
+    await first.until(/abc[\s\S]*abc$/)
+    first.send(OK)
+    assert.match(await hasty.until(/ok$/), /^HTTP\/1\.1 200 OK/)
+  }
+)
 
-testOverLevels('a service that refuses before the go-ahead gets no body, and the caller its answer', async (t, levels) => {
-  const tree = await startRawService(t, { levels })
-  const caller = tree
-    .call()
-    .send('PUT /v1/relay/git/x HTTP/1.1\r\nHost: e\r\nExpect: 100-continue\r\nContent-Length: 3\r\n\r\n')
-  const service = await tree.accepted()
-  await service.until(/\r\n\r\n/)
-  service.send('HTTP/1.1 413 Too Much\r\nContent-Length: 2\r\n\r\nno')
-  assert.match(
-    await caller.until(/no$/),
-    /^HTTP\/1\.1 413 Too Much\r\nContent-Length: 2\r\nConnection: close\r\n\r\nno$/
-  )
-  await service.closed()
-  assert.equal(headOf(service.text), service.text)
-})
+testOverLevels(
+  'a service that refuses before the go-ahead gets no body, and the caller its answer',
+  async (t, levels) => {
+    const tree = await startRawService(t, { levels })
+    const caller = tree
+      .call()
+      .send('PUT /v1/relay/git/x HTTP/1.1\r\nHost: e\r\nExpect: 100-continue\r\nContent-Length: 3\r\n\r\n')
+    const service = await tree.accepted()
+    await service.until(/\r\n\r\n/)
+    service.send('HTTP/1.1 413 Too Much\r\nContent-Length: 2\r\n\r\nno')
+    assert.match(
+      await caller.until(/no$/),
+      /^HTTP\/1\.1 413 Too Much\r\nContent-Length: 2\r\nConnection: close\r\n\r\nno$/
+    )
+    await service.closed()
+    assert.equal(headOf(service.text), service.text)
+  }
+)
 
 testOverLevels('an early answer comes while the body still goes', async (t, levels) => {
   const tree = await startRawService(t, { levels })
@@ -91,19 +97,22 @@ testOverLevels('an upgrade becomes raw bytes both ways, each direction ending on
   await Promise.all([caller.closed(), service.closed()])
 })
 
-testOverLevels('a caller may shut down its side before its upgrade is answered, and the service sees that end', async (t, levels) => {
-  const tree = await startRawService(t, { levels })
-  const caller = tree
-    .call()
-    .send('GET /v1/relay/git/ws HTTP/1.1\r\nHost: e\r\nConnection: upgrade, close\r\nUpgrade: x\r\n\r\n')
-  caller.socket.end()
-  const service = await tree.accepted()
-  await service.until(/\r\n\r\n/)
-  await eventually('the end of the caller at the entry', () => caller.socket.writableFinished)
-  service.send('HTTP/1.1 101 Switching Protocols\r\nConnection: upgrade\r\nUpgrade: x\r\n\r\nhello')
-  await service.closed()
-  assert.match(await caller.closed(), /hello$/)
-})
+testOverLevels(
+  'a caller may shut down its side before its upgrade is answered, and the service sees that end',
+  async (t, levels) => {
+    const tree = await startRawService(t, { levels })
+    const caller = tree
+      .call()
+      .send('GET /v1/relay/git/ws HTTP/1.1\r\nHost: e\r\nConnection: upgrade, close\r\nUpgrade: x\r\n\r\n')
+    caller.socket.end()
+    const service = await tree.accepted()
+    await service.until(/\r\n\r\n/)
+    await eventually('the end of the caller at the entry', () => caller.socket.writableFinished)
+    service.send('HTTP/1.1 101 Switching Protocols\r\nConnection: upgrade\r\nUpgrade: x\r\n\r\nhello')
+    await service.closed()
+    assert.match(await caller.closed(), /hello$/)
+  }
+)
 
 testOverLevels('the system asks silent callers and services whether they are still there', async (t, levels) => {
   const tree = await startRawService(t, { levels })
@@ -178,31 +187,34 @@ testOverLevels('a caller that asks for one answer alone may shut down its side',
   assert.match(await caller.closed(), /\r\nConnection: close\r\n\r\nok$/)
 })
 
-testOverLevels('a request that met the end of a used connection goes again where that does no harm, and only then', async (t, levels) => {
-  const tree = await startRawService(t, { levels })
-  const first = tree.call().send(GET)
-  let service = await tree.accepted()
-  for (const [request, isRepeated] of [
-    [GET, true],
-    [GET.replace('GET', 'DELETE'), true],
-    [GET.replace('GET', 'POST'), false],
-    [GET.replace('GET', 'PUT').replace('\r\n\r\n', '\r\nContent-Length: 1\r\n\r\na'), false]
-  ] as const) {
-    await service.until(/\r\n\r\n/)
-    service.send(OK)
-    await first.until(/ok$/)
-    first.text = ''
-    service.text = ''
-    first.send(request)
-    await service.until(/\r\n\r\n/)
-    service.socket.resetAndDestroy()
-    if (isRepeated) {
+testOverLevels(
+  'a request that met the end of a used connection goes again where that does no harm, and only then',
+  async (t, levels) => {
+    const tree = await startRawService(t, { levels })
+    const first = tree.call().send(GET)
+    let service = await tree.accepted()
+    for (const [request, isRepeated] of [
+      [GET, true],
+      [GET.replace('GET', 'DELETE'), true],
+      [GET.replace('GET', 'POST'), false],
+      [GET.replace('GET', 'PUT').replace('\r\n\r\n', '\r\nContent-Length: 1\r\n\r\na'), false]
+    ] as const) {
+      await service.until(/\r\n\r\n/)
+      service.send(OK)
+      await first.until(/ok$/)
+      first.text = ''
+      service.text = ''
+      first.send(request)
+      await service.until(/\r\n\r\n/)
+      service.socket.resetAndDestroy()
+      if (isRepeated) {
+        service = await tree.accepted()
+        continue
+      }
+      assert.match(await first.until(/\r\n\r\n.+\n$/), /^HTTP\/1\.1 502 /)
+      first.text = ''
+      first.send(GET)
       service = await tree.accepted()
-      continue
     }
-    assert.match(await first.until(/\r\n\r\n.+\n$/), /^HTTP\/1\.1 502 /)
-    first.text = ''
-    first.send(GET)
-    service = await tree.accepted()
   }
-})
+)
