@@ -7,24 +7,31 @@ import { eventually } from '../eventually.js'
 import { startRelayChain } from './relay-chain.js'
 import { startEntryOf } from './service-entries.js'
 
-/** Relays between a caller and a client, as tests of what passes have them. */
-const LEVELS = [1, 3] as const
+/** Relays between caller and client in the tests that follow. */
+let levelsOfTests = 1
+
+/** Only a test that hangs waits so long. */
+const GIVE_UP_AFTER_MS = 60_000
 
 /** One end of a connection whose bytes the test reads and writes itself. */
 export class RawEnd {
   text = ''
   hasEnded = false
   isClosed = false
+  #look: () => void = () => undefined
 
   constructor(readonly socket: Socket) {
     socket.on('data', (chunk: Buffer) => {
       this.text += chunk.toString('latin1')
+      this.#look()
     })
     socket.on('end', () => {
       this.hasEnded = true
+      this.#look()
     })
     socket.on('close', () => {
       this.isClosed = true
+      this.#look()
     })
     socket.on('error', () => undefined) // a reset closes it as well
   }
@@ -36,8 +43,7 @@ export class RawEnd {
 
   /** Waits until all that came matches. @returns all that came */
   async until(pattern: RegExp): Promise<string> {
-    const isThere = () => pattern.test(this.text) || this.isClosed
-    await eventually(`${pattern} in ${JSON.stringify(this.text.slice(0, 2_000))}`, isThere)
+    await this.#wait(`${pattern}`, () => pattern.test(this.text) || this.isClosed)
     if (!pattern.test(this.text))
       throw new Error(`closed before ${pattern}: ${JSON.stringify(this.text.slice(0, 2_000))}`)
     return this.text
@@ -45,9 +51,22 @@ export class RawEnd {
 
   /** Waits until the other side has ended, and ends this side. @returns all that came */
   async closed(): Promise<string> {
-    await eventually(`the end behind ${JSON.stringify(this.text.slice(-500))}`, () => this.hasEnded || this.isClosed)
+    await this.#wait('the end', () => this.hasEnded || this.isClosed)
     this.socket.end()
     return this.text
+  }
+
+  async #wait(what: string, isThere: () => boolean): Promise<void> {
+    if (isThere()) return
+    await new Promise<void>((resolve, reject) => {
+      const text = () => JSON.stringify(this.text.slice(-2_000))
+      const timer = setTimeout(() => reject(new Error(`never came: ${what} behind ${text()}`)), GIVE_UP_AFTER_MS)
+      this.#look = () => {
+        if (!isThere()) return
+        clearTimeout(timer)
+        resolve()
+      }
+    })
   }
 }
 
@@ -72,11 +91,15 @@ export interface RawServiceOptions {
   readonly basePath?: string
 }
 
-/** Defines a test that runs once for each number of relays between caller and client. */
+/** Has the tests that are defined from now on run over so many relays. */
+export function putRelaysBetween(levels: number): void {
+  levelsOfTests = levels
+}
+
+/** Defines a test that runs over one relay, and in test/integration over several. */
 export function testOverLevels(name: string, run: (t: TestContext, levels: number) => Promise<void>): void {
-  for (const levels of LEVELS) {
-    test(levels === 1 ? name : `${name}, over ${levels} relays`, t => run(t, levels))
-  }
+  const levels = levelsOfTests
+  test(levels === 1 ? name : `${name}, over ${levels} relays`, t => run(t, levels))
 }
 
 /** Relays, a client under the key `git` at the last of them, and a service whose bytes the test writes. */

@@ -1,0 +1,11 @@
+// What passes to services and back holds over any number of relays: the tests of one relay once more.
+import '../support/parts/three-relays.js'
+import '../services/exchange/answers.test.js'
+import '../services/exchange/bad-answers.test.js'
+import '../services/exchange/exchanges.test.js'
+import '../services/exchange/flow.test.js'
+import '../services/exchange/go-ahead.test.js'
+import '../services/exchange/moved-answers.test.js'
+import '../services/exchange/refused-requests.test.js'
+import '../services/exchange/requests.test.js'
+import '../services/exchange/upgrades.test.js'
