@@ -5,7 +5,7 @@ import { createServer, request as httpsRequest } from 'node:https'
 import { type AddressInfo, connect as connectTcp, createServer as createTcpServer } from 'node:net'
 import { pipeline, Readable } from 'node:stream'
 import { type TestContext, test } from 'node:test'
-import { connect, type TLSSocket } from 'node:tls'
+import { connect, createServer as createTlsServer, type TLSSocket } from 'node:tls'
 import { makeAgentCertificate } from '../../demo/pki.js'
 import { createHandshakeGate } from '../../src/relay/listening/handshakes/handshake-gate.js'
 import { openServer } from '../support/network/open-server.js'
@@ -120,4 +120,28 @@ test('whole files, small pieces, requests without a body and slow networks are n
   const slow = await slowWay(t, port)
   for (let count = 0; count < 3; count += 1) assert.equal(await upload(slow, [Buffer.alloc(16_384)]), '16384')
   assert.deepEqual(idle, [])
+})
+
+test('short records of a caller that reads a long answer bring it on', async t => {
+  const identity = { cert: certificate.certificatePem, key: certificate.privateKeyPem }
+  const tls = createTlsServer(identity, socket => {
+    socket.on('error', () => undefined)
+    socket.on('data', () => socket.write(Buffer.alloc(4_096)))
+  })
+  const gate = createHandshakeGate(tls, { idleBytes: STRICT })
+  const socket = connect({ port: await openServer(t, gate), host: '127.0.0.1', rejectUnauthorized: false })
+  t.after(() => socket.destroy())
+  await once(socket, 'secureConnect')
+  let got = 0
+  socket.on('data', (chunk: Buffer) => {
+    got += chunk.length
+  })
+  const closed = once(socket, 'close').then(() => true)
+  for (let asked = 1; asked <= 3_000; asked += 1) {
+    socket.write(Buffer.alloc(13)) // as a WINDOW_UPDATE of HTTP/2
+    while (got < asked * 4_096) {
+      const isClosed = await Promise.race([closed, once(socket, 'data').then(() => false)])
+      assert.ok(!isClosed, `closed after ${asked}`)
+    }
+  }
 })

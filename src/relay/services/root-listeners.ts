@@ -5,7 +5,11 @@ import { hostAndPort } from '../../network/host-and-port.js'
 import { CallerSlots, type ConnectionShare } from '../../services/entry/caller-slots.js'
 import { destinationAtRoot } from '../../services/entry/root-entry.js'
 import type { ServiceEntry } from '../../services/entry/service-entry.js'
-import { createPlainServiceListener, ListenerConnections } from '../../services/entry/service-listener.js'
+import {
+  createPlainServiceListener,
+  type Http2Callers,
+  ListenerConnections
+} from '../../services/entry/service-listener.js'
 import type { NeighbourFacts } from '../../tree/known-certificates.js'
 import { errorMessage } from '../../values/failures/system-error.js'
 import type { Logger } from '../../values/logging/logger.js'
@@ -22,6 +26,7 @@ export interface RootListenersOptions extends NeighbourFacts {
   readonly open: ServiceEntry['open']
   /** The connections of all these listeners together. */
   readonly share: ConnectionShare
+  readonly http2: Http2Callers
   readonly logger: Pick<Logger, 'info' | 'warn' | 'error'>
 }
 
@@ -106,11 +111,11 @@ export class RootListeners {
     const { admit, open, logger } = this.options
     const find: Parameters<AdmitToService>[1] = (request, keys) => destinationAtRoot(request, keys, listener.setting)
     const entry: ServiceEntry = { admit: request => admit(request, find), open }
-    const connections = new ListenerConnections(entry, callerLimits(config), this.#slots)
+    const connections = new ListenerConnections(entry, callerLimits(config), this.#slots, this.options.http2)
     const tls = setting.tls
       ? createTlsServiceListener(connections, contextOf(setting, name, config), config, this.options, logger)
       : undefined
-    const server = tls?.server ?? createPlainServiceListener(connections)
+    const server = tls?.server ?? createPlainServiceListener(connections, true)
     const listener: RootListener = { setting, server, connections, tls }
     await bindListener(`${name}.listen`, server, setting.listen)
     this.#opened.set(id, listener)

@@ -6,10 +6,12 @@ import type { ServiceEntry } from '../../services/entry/service-entry.js'
 import { createPlainServiceListener, ListenerConnections } from '../../services/entry/service-listener.js'
 import type { ServiceKeys } from '../../services/keys/service-keys.js'
 import type { NeighbourFacts } from '../../tree/known-certificates.js'
+import { LogLimit } from '../../values/logging/log-limit.js'
 import type { Logger } from '../../values/logging/logger.js'
 import type { ConnectionBudget } from '../listening/connection-budget.js'
 import { secureContext } from '../listening/gated-tls.js'
 import type { KnownTokens } from '../tokens/known-tokens.js'
+import { http2Callers } from './http2-callers.js'
 import { bindListener, boundAddress, callerLimits, closeListener } from './listening-at.js'
 import { RootListeners } from './root-listeners.js'
 import { createServiceAdmission } from './service-admission.js'
@@ -65,9 +67,11 @@ export async function openServiceListeners(options: ServiceListenersOptions): Pr
     admit: request => admit(request, destinationByPath),
     open: (key, payload, tried) => openToService(keys, key, payload, tried)
   }
-  const connectionsOf = () => new ListenerConnections(entry, callerLimits(config()), new CallerSlots(budget.part()))
+  const http2 = http2Callers(new LogLimit(logger))
+  const connectionsOf = () =>
+    new ListenerConnections(entry, callerLimits(config()), new CallerSlots(budget.part()), http2)
   const share = serviceListeners.length > 0 ? budget.part() : budget.part(0) // a reload may bring the first one
-  const roots = new RootListeners({ ...options, admit, open: entry.open, share })
+  const roots = new RootListeners({ ...options, admit, open: entry.open, share, http2 })
 
   async function open(setting: string, address: ListenAddress, scheme: 'http' | 'https', one: Opened): Promise<void> {
     await bindListener(setting, one.server, address)

@@ -25,10 +25,10 @@ export function createTlsServiceListener(
 ): TlsServiceListener {
   const tls = createServer({
     ...context,
-    ALPNProtocols: ['http/1.1'],
+    ALPNProtocols: ['h2', 'http/1.1'],
     handshakeTimeout: config.limits.headersTimeoutMs
   })
-  tls.on('secureConnection', (socket: TLSSocket) => connections.serve(socket, rawSocketOf(socket), 'https'))
+  tls.on('secureConnection', (socket: TLSSocket) => connections.serveTls(socket, rawSocketOf(socket)))
   tls.on('tlsClientError', (_error: Error, socket: TLSSocket) => socket.destroy())
   const server = createGate(tls, config, facts, new LogLimit(logger))
   server.prependListener('connection', socket => connections.enter(socket))

@@ -27,9 +27,14 @@ export function isTrailerName(name: string): boolean {
  */
 export function parseTrailers(block: string): Fields {
   const fields = parseFields(block, 0)
+  checkTrailerNames(fields)
+  return fields
+}
+
+/** @throws {BadMessageError} when a field may not stand behind a body */
+export function checkTrailerNames(fields: Fields): void {
   for (let at = 0; at < fields.length; at += 2) {
     const name = fields[at] ?? ''
     if (!isTrailerName(name)) throw malformed(`the header ${name} stands behind the body, where it has no meaning`)
   }
-  return fields
 }

@@ -18,12 +18,14 @@ export async function startServiceEntry(t: TestContext, registry: LinkRegistry):
 
 /** A listener for callers of the services that `keys` reaches, open to everyone. @returns its port on loopback */
 export async function startEntryOf(t: TestContext, keys: ServiceKeys): Promise<number> {
+  const share = { hasRoom: () => true, take: () => undefined, giveBack: () => undefined }
   const connections = new ListenerConnections(
     { admit: destinationByPath, open: (key, payload, tried) => openToService(keys, key, payload, tried) },
     { headMs: 10_000, idleMs: 10_000 },
-    new CallerSlots({ hasRoom: () => true, take: () => undefined, giveBack: () => undefined })
+    new CallerSlots(share),
+    { streams: new CallerSlots(share), onFlood: () => undefined }
   )
-  const server = createPlainServiceListener(connections)
+  const server = createPlainServiceListener(connections, true)
   server.listen(0, '127.0.0.1')
   await once(server, 'listening')
   t.after(() => {

@@ -8,6 +8,11 @@ import type { TLSSocket } from 'node:tls'
 const MAX_RECORD_BYTES = 16_384 + 256 + 5
 /** The bytes that a connection is forgiven each second: pings of a link are shorter than the records around them. */
 const FORGIVEN_OF_CONNECTION = 64
+/**
+ * The bytes of an answer that excuse one byte: a reader in HTTP/2 asks for more of it in frames of 13 bytes, with 22 of TLS
+ * around them, some of them for every 4 KiB.
+ */
+const WRITTEN_FOR_ONE = 256
 /** The bytes that the connections of one source may bring in vain; beyond, those that still do are closed. */
 export const MAX_IDLE_BYTES = 64 * 1024
 /** The bytes that a source is forgiven each second. */
@@ -33,6 +38,7 @@ interface Watched {
   readonly tls: TLSSocket
   rawBytes: number
   clearBytes: number
+  writtenBytes: number
   idleBytes: number
 }
 
@@ -62,7 +68,15 @@ export class IdleBytes {
 
   /** @param raw what `tls` reads from, once its handshake has ended */
   watch(source: string, raw: Socket, tls: TLSSocket): void {
-    const watched = { source, raw, tls, rawBytes: raw.bytesRead, clearBytes: tls.bytesRead, idleBytes: 0 }
+    const watched = {
+      source,
+      raw,
+      tls,
+      rawBytes: raw.bytesRead,
+      clearBytes: tls.bytesRead,
+      writtenBytes: tls.bytesWritten,
+      idleBytes: 0
+    }
     this.#watched.add(watched)
     tls.once('close', () => this.#watched.delete(watched))
   }
@@ -100,8 +114,14 @@ export class IdleBytes {
 
   /** @returns whether it has sent in vain since it was last looked at */
   #count(watched: Watched, forgiven: number): boolean {
-    const [rawBytes, clearBytes] = [watched.raw.bytesRead, watched.tls.bytesRead]
-    const more = rawBytes - watched.rawBytes - 2 * (clearBytes - watched.clearBytes)
+    const [rawBytes, clearBytes, writtenBytes] = [
+      watched.raw.bytesRead,
+      watched.tls.bytesRead,
+      watched.tls.bytesWritten
+    ]
+    const excused = 2 * (clearBytes - watched.clearBytes) + (writtenBytes - watched.writtenBytes) / WRITTEN_FOR_ONE
+    const more = rawBytes - watched.rawBytes - excused
+    watched.writtenBytes = writtenBytes
     watched.rawBytes = rawBytes
     watched.clearBytes = clearBytes
     const idleBytes = Math.max(0, watched.idleBytes + more - forgiven)
