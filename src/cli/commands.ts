@@ -33,6 +33,11 @@ export const COMMANDS: readonly CommandEntry[] = [
     load: () => import('./commands/services/services.js')
   },
   {
+    name: 'kubeconfig',
+    summary: 'write a kubeconfig that leads to a service',
+    load: () => import('./commands/kubeconfig/kubeconfig.js')
+  },
+  {
     name: 'log',
     summary: 'show or change the log level of a running process',
     load: () => import('./commands/log.js')
