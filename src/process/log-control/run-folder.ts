@@ -2,7 +2,7 @@ import { randomBytes } from 'node:crypto'
 import { lstatSync, readdirSync, statSync } from 'node:fs'
 import { isAbsolute, join } from 'node:path'
 import { unmappedRoot } from '../../file-system/permissions/root.js'
-import { findUntrusted, replacersOf, writerProblem } from '../../file-system/permissions/writers.js'
+import { isOfRootOr, writerProblem } from '../../file-system/permissions/writers.js'
 
 /** The variable that names the folder of the sockets of running processes. */
 export const RUN_FOLDER_VARIABLE = 'TREELINE_RUN_DIR'
@@ -35,15 +35,15 @@ export function runFolder(env: NodeJS.ProcessEnv = process.env): string {
 }
 
 /**
- * Refuses a folder in which another user could replace the sockets. A sticky folder of root's, such as `/tmp`, is none.
+ * Refuses a folder of another user. Where everyone may write, as in a volume of Kubernetes, others could remove a socket,
+ * but not pass one off as this user's: the command looks at its owner.
  * @throws {Error} naming the folder, also where there is none
  */
 export function checkRunFolder(folder: string): void {
   const found = statSync(folder)
   if (!found.isDirectory()) throw new Error(`${folder} is no folder`)
-  const untrusted = findUntrusted(replacersOf(found), found, { uids: [process.geteuid?.(), unmappedRoot()] })
-  if (untrusted !== undefined)
-    throw new Error(`${folder} ${writerProblem(untrusted)}, who could replace the sockets in it`)
+  if (isOfRootOr(found.uid, process.geteuid?.(), unmappedRoot())) return
+  throw new Error(`${folder} ${writerProblem(found)}: name a folder of this user's`)
 }
 
 /** @returns a path that nothing has yet @throws {Error} where the folder's own path is too long */

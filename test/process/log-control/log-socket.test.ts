@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict'
-import { chmod, lstat, mkdir, readdir, utimes, writeFile } from 'node:fs/promises'
+import { chmod, chown, lchown, lstat, mkdir, readdir, utimes, writeFile } from 'node:fs/promises'
 import { connect, createServer, type Socket } from 'node:net'
 import { join } from 'node:path'
 import { type TestContext, test } from 'node:test'
@@ -7,7 +7,10 @@ import { LogLevelControl } from '../../../src/process/log-control/log-level.js'
 import { askForLevel, openLogSocket } from '../../../src/process/log-control/log-socket.js'
 import { checkRunFolder, findProcessSockets, runFolder } from '../../../src/process/log-control/run-folder.js'
 import { eventually } from '../../support/eventually.js'
-import { temporaryFolder } from '../../support/machine/treeline-command.js'
+import { testAsRoot } from '../../support/machine/own-namespace.js'
+import { temporaryFolder, treeline } from '../../support/machine/treeline-command.js'
+
+const SOMEBODY = 65_534
 
 /** Opens the socket of this process in `folder`. */
 async function open(t: TestContext, folder: string) {
@@ -97,17 +100,17 @@ test('what former processes left is removed, and nothing else', async t => {
   close()
 })
 
-test('a folder that is missing, no folder, not writable or open to others is a warning', async t => {
+test('a folder that is missing, no folder or has too long a path is a warning', async t => {
   const folder = await temporaryFolder(t)
   await writeFile(join(folder, 'file'), '')
   await mkdir(join(folder, 'open'))
   await chmod(join(folder, 'open'), 0o777)
+  assert.equal((await open(t, join(folder, 'open'))).warnings(), '[]', 'a volume of Kubernetes is like this')
   const long = join(folder, 'x'.repeat(100))
   await mkdir(long)
   for (const [name, problem] of [
     [join(folder, 'missing'), /ENOENT/],
     [join(folder, 'file'), /is no folder/],
-    [join(folder, 'open'), /may be written in by everyone/],
     [long, /is longer than 103 bytes/],
     ['relative', /expected an absolute path/]
   ] as const) {
@@ -115,5 +118,18 @@ test('a folder that is missing, no folder, not writable or open to others is a w
     assert.match(warnings(), problem)
   }
   assert.equal(runFolder({}), '/tmp')
-  assert.doesNotThrow(() => checkRunFolder('/tmp'), 'sticky: others replace only what is theirs')
+  assert.doesNotThrow(() => checkRunFolder('/tmp'))
+})
+
+testAsRoot('a folder of another user is a warning, and a socket of another user is none of this one', async t => {
+  const folder = await temporaryFolder(t)
+  await chown(folder, SOMEBODY, SOMEBODY)
+  assert.match((await open(t, folder)).warnings(), /belongs to user 65534: name a folder of this user's/)
+  await chown(folder, 0, 0)
+  const squatted = join(folder, 'treeline-1-0123456789abcdef.sock')
+  await leaveSocket(squatted)
+  await lchown(squatted, SOMEBODY, SOMEBODY)
+  const { code, stderr } = await treeline(t, ['log', '--level', 'debug'], { TREELINE_RUN_DIR: folder })
+  assert.equal(code, 1)
+  assert.match(stderr, /run this as the user of the process: process 1 of user 65534/)
 })
