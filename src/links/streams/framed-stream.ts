@@ -21,7 +21,10 @@ export interface StreamSink {
   onData(piece: Buffer): void
   /** No more comes. */
   onEnd(): void
-  /** Nothing more comes or goes. Not called after a `reset` of our own. */
+  /**
+   * Nothing more comes or goes. Not called after a `reset` of our own; after the end of both directions only where what
+   * came is still not passed on, and others need the room.
+   */
   onReset(error: StreamResetError): void
   /** More may be written again. */
   onDrain(): void
@@ -37,8 +40,11 @@ export interface FramedStream {
   message(payload: Buffer): boolean
   /** Nothing more goes, once what was written has gone. Idempotent. */
   end(): void
-  /** Ends both directions at once. Idempotent; nothing after the end of both. @param reason for people; at most 300 characters are sent */
+  /**
+   * Ends both directions at once. What came and was not passed on counts as consumed, also where both had ended.
+   * Idempotent. @param reason for people; at most 300 characters are sent
+   */
   reset(code: ResetCode, reason: string): void
-  /** So many bytes of what came were passed on: as many more may come. */
+  /** So many bytes of what came were passed on: as many more may come. To be told after the end, too, or by a reset. */
   consumed(bytes: number): void
 }

@@ -35,7 +35,7 @@ const LOW_WATER_BYTES = 16 * 1024
 const TELL_WINDOW_BYTES = FRAMED_STREAM_WINDOW_BYTES / 4
 const MAX_REASON_CHARS = 300
 
-/** A stream that has not ended in both directions. */
+/** A stream that has not ended in both directions, or of which bytes were not passed on. */
 export class StreamState implements FramedStream {
   sink: StreamSink = UNWANTED
   #waiting: Waiting[] = []
@@ -89,7 +89,11 @@ export class StreamState implements FramedStream {
   }
 
   reset(code: ResetCode, reason: string): void {
-    if (this.#isReset || (this.#hasEnded && this.#isEndedByOther)) return
+    if (this.#isReset) return
+    if (this.#isOver) {
+      this.#close() // the other side knows of no such stream any more
+      return
+    }
     const text = Buffer.from(reason.slice(0, MAX_REASON_CHARS))
     this.carrier.send(FRAME.reset, this.id, Buffer.concat([Buffer.of(code), text]))
     this.#close()
@@ -108,6 +112,7 @@ export class StreamState implements FramedStream {
     this.#passedOn += counted
     this.carrier.consumed(counted)
     this.#untold += counted
+    if (this.#isOver) this.#forgetIfPassedOn()
     if (this.#untold < TELL_WINDOW_BYTES || this.#isEndedByOther || this.#isReset) return
     const payload = Buffer.allocUnsafe(4)
     payload.writeUInt32BE(this.#untold, 0)
@@ -126,7 +131,7 @@ export class StreamState implements FramedStream {
     this.#waitingBytes -= length
     this.#send(next.type, next.payload)
     if (this.#waiting.length === 0 && this.#isEnding) this.#sendEnd()
-    else if (this.#mayDrain && this.#waitingBytes <= LOW_WATER_BYTES) {
+    if (this.#mayDrain && this.#waitingBytes <= LOW_WATER_BYTES) {
       this.#mayDrain = false
       this.sink.onDrain()
     }
@@ -157,11 +162,12 @@ export class StreamState implements FramedStream {
   endCame(): void {
     if (this.#isEndedByOther) throw new StreamProtocolError('a stream that ended twice')
     this.#isEndedByOther = true
-    if (this.#hasEnded) this.carrier.forget(this.id)
+    this.#forgetIfPassedOn()
     this.sink.onEnd()
   }
 
   resetCame(code: ResetCode, reason: string): void {
+    if (this.#isOver) return
     this.#close()
     this.sink.onReset(new StreamResetError(code, reason))
   }
@@ -184,7 +190,17 @@ export class StreamState implements FramedStream {
   #sendEnd(): void {
     this.#hasEnded = true
     this.carrier.send(FRAME.end, this.id)
-    if (this.#isEndedByOther) this.carrier.forget(this.id)
+    this.#forgetIfPassedOn()
+  }
+
+  /** Whether both directions have ended: the other side has forgotten the stream. */
+  get #isOver(): boolean {
+    return this.#hasEnded && this.#isEndedByOther
+  }
+
+  /** What has come stays counted, and bounded, until it was passed on: that may be long after the end. */
+  #forgetIfPassedOn(): void {
+    if (this.#isOver && this.#held === 0) this.carrier.forget(this.id)
   }
 
   #hasRoom(): boolean {
