@@ -47,6 +47,8 @@ export class FrameReader {
     this.#left = length
     if (this.#type === FRAME.data) {
       if (length === 0) throw new StreamProtocolError('a frame of data without data')
+    } else if (length === 0 && this.#type === FRAME.message) {
+      throw new StreamProtocolError('a message without bytes') // no window would bound how many come
     } else if (length > MAX_WHOLE_BYTES) {
       throw new StreamProtocolError(`a frame of type ${this.#type} with ${length} bytes`)
     } else if (length === 0) this.#finish(NOTHING)

@@ -1,4 +1,5 @@
 import type { FramedStream, StreamResetError, StreamSink } from './framed-stream.js'
+import { RESET } from './stream-protocol.js'
 
 /**
  * Joins two streams: what comes over either goes over the other, with messages, ends and resets. A slow reader holds the
@@ -13,11 +14,15 @@ export function splice(one: FramedStream, other: FramedStream): void {
   other.sink = back
 }
 
+/** Messages that wait in one direction. An exchange has a few; each costs far more memory than its bytes. */
+const MAX_WAITING_MESSAGES = 64
+
 /** One direction. */
 class Passing implements StreamSink {
   opposite: Passing | undefined
   /** Bytes that wait in the next stream. */
   #owed = 0
+  #waitingMessages = 0
 
   constructor(
     private readonly from: FramedStream,
@@ -25,7 +30,14 @@ class Passing implements StreamSink {
   ) {}
 
   onMessage(payload: Buffer): void {
-    this.#passed(payload.length, this.to.message(payload))
+    const hasRoom = this.to.message(payload)
+    this.#passed(payload.length, hasRoom)
+    if (hasRoom) return
+    this.#waitingMessages += 1
+    if (this.#waitingMessages <= MAX_WAITING_MESSAGES) return
+    const reason = `more than ${MAX_WAITING_MESSAGES} messages wait`
+    this.from.reset(RESET.broken, reason)
+    this.to.reset(RESET.broken, reason)
   }
 
   onData(piece: Buffer): void {
@@ -47,6 +59,7 @@ class Passing implements StreamSink {
   repay(): void {
     const owed = this.#owed
     this.#owed = 0
+    this.#waitingMessages = 0
     this.from.consumed(owed)
   }
 

@@ -1,3 +1,4 @@
+import { isSmallPiece, PieceBlock } from '../../values/gathered-pieces.js'
 import { type FramedStream, StreamResetError, type StreamSink } from './framed-stream.js'
 import {
   FRAME,
@@ -23,9 +24,10 @@ export interface StreamCarrier {
   forget(id: number): void
 }
 
+/** Small pieces of data wait in one block: a writer may send any number of them. */
 interface Waiting {
   readonly type: number
-  readonly payload: Buffer
+  readonly payload: Buffer | PieceBlock
 }
 
 /** Waiting bytes from which the writer is held back, and those at which it may go on. */
@@ -129,7 +131,7 @@ export class StreamState implements FramedStream {
     if (length > this.#sendWindow) return false // what opens the window asks again
     this.#waiting.shift()
     this.#waitingBytes -= length
-    this.#send(next.type, next.payload)
+    this.#send(next.type, next.payload instanceof PieceBlock ? next.payload.bytes : next.payload)
     if (this.#waiting.length === 0 && this.#isEnding) this.#sendEnd()
     if (this.#mayDrain && this.#waitingBytes <= LOW_WATER_BYTES) {
       this.#mayDrain = false
@@ -177,9 +179,16 @@ export class StreamState implements FramedStream {
       this.#send(type, payload)
       return
     }
-    this.#waiting.push({ type, payload })
     this.#waitingBytes += payload.length
+    const isSmall = type === FRAME.data && isSmallPiece(payload)
+    if (isSmall && this.#addToLast(payload)) return
+    this.#waiting.push({ type, payload: isSmall ? new PieceBlock(payload) : payload })
     if (this.#waiting.length === 1 && payload.length <= this.#sendWindow) this.carrier.await(this)
+  }
+
+  #addToLast(piece: Buffer): boolean {
+    const last = this.#waiting.at(-1)?.payload
+    return last instanceof PieceBlock && last.add(piece)
   }
 
   #send(type: number, payload: Buffer): void {

@@ -2,6 +2,7 @@ import type { Socket } from 'node:net'
 import { TLSSocket } from 'node:tls'
 import { countStreamed } from '../../process/pacing/buffer-collection.js'
 import { errorCode, errorMessage } from '../../values/failures/system-error.js'
+import { SocketWriter } from '../exchange/socket-writer.js'
 import { BadMessageError } from '../http1/bad-message-error.js'
 import type { BodySink } from '../http1/chunked-reader.js'
 import { type Fields, NO_FIELDS } from '../http1/fields.js'
@@ -43,7 +44,7 @@ export class ServiceConnection implements BodySink {
   #isConnected = false
   #isPersistent = false
   #interim = 0
-  #isCorked = false
+  readonly #writer: SocketWriter
   #failure: string | undefined
 
   /** @param socket that is being connected @param connected the event by which it tells that it is */
@@ -58,7 +59,7 @@ export class ServiceConnection implements BodySink {
       socket.setKeepAlive(true, PROBE_AFTER_MS) // a service that vanished is noticed behind a silent upgrade, too
     })
     socket.on('data', (chunk: Buffer) => this.#read(chunk))
-    socket.on('drain', () => this.#sink?.onServiceDrain())
+    this.#writer = new SocketWriter(socket, () => this.#sink?.onServiceDrain())
     socket.on('end', () => this.#ended())
     socket.on('timeout', () => this.close())
     socket.on('error', error => {
@@ -90,20 +91,12 @@ export class ServiceConnection implements BodySink {
 
   /** Writes; what is written in one turn goes together. @returns false when no more should be written until `onServiceDrain` */
   write(bytes: Buffer): boolean {
-    if (!this.#isCorked) {
-      this.#isCorked = true
-      this.socket.cork()
-      process.nextTick(() => {
-        this.#isCorked = false
-        this.socket.uncork()
-      })
-    }
-    return this.socket.write(bytes)
+    return this.#writer.write(bytes)
   }
 
   /** Ends the direction to the service: of raw bytes. */
   end(): void {
-    this.socket.end()
+    this.#writer.end()
   }
 
   pause(): void {

@@ -2,6 +2,7 @@ import type { Socket } from 'node:net'
 import { TLSSocket } from 'node:tls'
 import { countStreamed } from '../../process/pacing/buffer-collection.js'
 import type { AnswerBody } from '../exchange/exchange-messages.js'
+import { SocketWriter } from '../exchange/socket-writer.js'
 import { BadMessageError } from '../http1/bad-message-error.js'
 import type { BodySink } from '../http1/chunked-reader.js'
 import type { Fields } from '../http1/fields.js'
@@ -14,6 +15,7 @@ import { parseRequestHead } from '../http1/parse-heads.js'
 import { readDestination } from '../http1/request-target.js'
 import { formatAnswerHead } from './answer-head.js'
 import { CallerExchange, type ExchangeCaller } from './caller-exchange.js'
+import { END_LIMITS, type EndLimits, endWithin, limitUnread } from './end-limits.js'
 import { formatRefusal } from './refusals.js'
 import { type CallerOrigin, requestForService } from './request-for-service.js'
 import { isServiceRefusal, type ServiceEntry, type ServiceRefusal } from './service-entry.js'
@@ -23,15 +25,16 @@ export interface CallerLimits {
   readonly headMs: number
   /** Between two requests. */
   readonly idleMs: number
+  /** The end of an answer. @default {@link END_LIMITS} */
+  readonly end?: EndLimits
 }
 
 /** Methods that would make the relay another kind of proxy, or show what proxies added. */
 const NOT_SERVED = new Set(['CONNECT', 'TRACE'])
 const NOTHING = Buffer.alloc(0)
 const CONTINUE = Buffer.from('HTTP/1.1 100 Continue\r\n\r\n')
-/** So much of a body that nobody wants is read, so that the caller comes to see the answer; and for so long. */
+/** So much of a body that nobody wants is read, so that the caller comes to see the answer. */
 const MAX_DROPPED_BYTES = 64 * 1024 * 1024
-const DROP_LIMIT_MS = 5_000
 
 const RIGHT_LOST = { status: 401, message: 'the token of the request was removed while it was under way' }
 
@@ -47,7 +50,9 @@ export class CallerConnection implements BodySink, ExchangeCaller {
   #isChunked = false
   #isLast = false
   #isClosing = false
-  #isCorked = false
+  /** The answer is complete, but not handed over: the caller reads slowly. */
+  #isDraining = false
+  readonly #writer: SocketWriter
   #dropped = 0
   #timer: NodeJS.Timeout | undefined
   #unwatch: (() => void) | undefined
@@ -62,8 +67,9 @@ export class CallerConnection implements BodySink, ExchangeCaller {
   ) {
     socket.setNoDelay(true)
     socket.on('data', (chunk: Buffer) => this.#read(chunk))
-    socket.on('drain', () => this.#exchange?.callerDrained())
+    this.#writer = new SocketWriter(socket, () => this.#drained())
     socket.on('end', () => this.#ended())
+    socket.on('timeout', () => socket.destroy())
     socket.on('error', () => undefined) // `close` follows
     socket.once('close', () => {
       clearTimeout(this.#timer)
@@ -120,7 +126,7 @@ export class CallerConnection implements BodySink, ExchangeCaller {
   }
 
   end(): void {
-    this.socket.end()
+    this.#writer.end()
   }
 
   breakOff(): void {
@@ -143,27 +149,31 @@ export class CallerConnection implements BodySink, ExchangeCaller {
     this.flowChanged()
   }
 
-  /** Small writes of one turn go together. */
   #send(bytes: Buffer): boolean {
-    if (this.socket.destroyed) return true
-    if (!this.#isCorked) {
-      this.#isCorked = true
-      this.socket.cork()
-      process.nextTick(() => {
-        this.#isCorked = false
-        this.socket.uncork()
-      })
-    }
-    return this.socket.write(bytes)
+    return this.#writer.write(bytes)
   }
 
   #exchangeEnded(isLast: boolean): void {
     this.#unwatch?.()
     this.#unwatch = undefined
-    if (isLast) {
-      this.#finish()
-      return
+    if (isLast) this.#finish()
+    else if (this.#writer.isDrained) this.#next()
+    else {
+      this.#isDraining = true
+      limitUnread(this.socket, this.#endLimits)
     }
+  }
+
+  /** All was handed over that waited for the caller. */
+  #drained(): void {
+    this.#exchange?.callerDrained()
+    if (!this.#isDraining || !this.#writer.isDrained) return
+    this.#isDraining = false
+    this.socket.setTimeout(0)
+    this.#next()
+  }
+
+  #next(): void {
     this.#exchange = undefined
     this.#body = undefined
     this.#limit(this.limits.idleMs)
@@ -261,20 +271,27 @@ export class CallerConnection implements BodySink, ExchangeCaller {
     this.#timer = ms === 0 ? undefined : setTimeout(() => this.socket.destroy(), ms).unref()
   }
 
+  get #endLimits(): EndLimits {
+    return this.limits.end ?? END_LIMITS
+  }
+
   /** Ends the connection once the answer has gone; the rest of a body is dropped meanwhile. */
   #finish(): void {
     this.onUse(false)
     this.#isClosing = true
+    this.#isDraining = false
     this.#behind = NOTHING
-    this.#limit(DROP_LIMIT_MS)
-    this.socket.end()
+    this.#limit(0)
+    endWithin(this.socket, this.#endLimits)
+    this.#writer.end()
     this.socket.resume()
   }
 
   /** The caller has shut down its side. One that keeps its connection would not have: it has left. */
   #ended(): void {
     if (this.#isClosing) return
-    if (this.#exchange?.isRaw === true) this.#exchange.rawEnded()
+    if (this.#isDraining) this.#finish()
+    else if (this.#exchange?.isRaw === true) this.#exchange.rawEnded()
     else if (this.#exchange === undefined || this.#isKept || !this.hasWholeRequest) this.socket.destroy()
   }
 }

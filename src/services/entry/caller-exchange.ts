@@ -1,6 +1,7 @@
 import type { FramedStream, StreamResetError, StreamSink } from '../../links/streams/framed-stream.js'
 import { RESET } from '../../links/streams/stream-protocol.js'
 import { errorMessage } from '../../values/failures/system-error.js'
+import { GatheredPieces } from '../../values/gathered-pieces.js'
 import {
   type AnswerBody,
   type ExchangeMessage,
@@ -41,12 +42,6 @@ export interface ExchangeCaller {
   becameRaw(): void
 }
 
-/** The beginning of a body, for another try. */
-interface Replay {
-  readonly pieces: Buffer[]
-  bytes: number
-}
-
 const MAX_REPLAY_BYTES = 64 * 1024
 
 /** One request of a caller, and its answer. */
@@ -54,7 +49,8 @@ export class CallerExchange implements StreamSink {
   #stream: FramedStream | undefined
   #opening: Buffer | undefined
   readonly #tried = new Set<ServiceWay>()
-  #replay: Replay | undefined = { pieces: [], bytes: 0 }
+  /** The beginning of the body, for another try. */
+  #replay: GatheredPieces | undefined = new GatheredPieces()
   #bodyTrailers: Fields | undefined
   #answer: AnswerBody | undefined
   #trailers: Fields = NO_FIELDS
@@ -172,7 +168,10 @@ export class CallerExchange implements StreamSink {
 
   onReset({ code, message }: StreamResetError): void {
     this.#stream = undefined
-    if (this.#isOver) return
+    if (this.#isOver) {
+      if (this.#held > 0) this.caller.breakOff() // others need the room that the unread end of the answer takes
+      return
+    }
     const mayTryAgain = this.#answer === undefined && code === RESET.refused && this.#replay !== undefined
     if (mayTryAgain) this.#open(message)
     else this.#fail(message)
@@ -219,7 +218,7 @@ export class CallerExchange implements StreamSink {
     this.#stream = stream
     stream.sink = this
     let hasRoom = true
-    for (const piece of this.#replay?.pieces ?? []) hasRoom = stream.write(piece)
+    for (const piece of this.#replay?.all() ?? []) hasRoom = stream.write(piece)
     if (this.#bodyTrailers !== undefined) this.#endBody(stream)
     this.#isBlocked = !hasRoom
     this.caller.flowChanged()
@@ -260,8 +259,7 @@ export class CallerExchange implements StreamSink {
   #remember(piece: Buffer): void {
     const replay = this.#replay
     if (replay === undefined) return
-    replay.bytes += piece.length
-    replay.pieces.push(piece)
+    replay.add(piece)
     if (this.#stream !== undefined && replay.bytes > MAX_REPLAY_BYTES) this.#replay = undefined
   }
 }

@@ -2,6 +2,7 @@ import type { FramedStream, StreamResetError, StreamSink } from '../../links/str
 import { splice } from '../../links/streams/splice.js'
 import { RESET, type ResetCode } from '../../links/streams/stream-protocol.js'
 import { errorMessage } from '../../values/failures/system-error.js'
+import { MAX_BLOCK_BYTES, PieceBlock } from '../../values/gathered-pieces.js'
 import { showOnOneLine } from '../../values/text/shown-text.js'
 import { formatOpening } from '../streams/open-line.js'
 import type { TakeKind } from '../streams/stream-kinds.js'
@@ -48,13 +49,19 @@ interface KeptInAll {
   bytes: number
 }
 
+/** Data, of which small pieces are put together, or one message. Always copies: a piece would hold all that was read with it. */
+type Kept = { readonly message: Buffer } | PieceBlock
+
+/** What a message counts for besides its bytes. */
+const MESSAGE_OVERHEAD_BYTES = 1024
+
 /** A stream from above until the side below has answered. */
 class Forwarding implements StreamSink {
   readonly #tried = new Set<ServiceWay>()
   /** The refusal of the way that was tried last. */
   #refusal: string | undefined
   #to: FramedStream | undefined
-  #kept: { readonly isMessage: boolean; readonly bytes: Buffer }[] = []
+  #kept: Kept[] = []
   #keptBytes = 0
   /** Bytes that came before there was anyone to take them: the window of the stream bounds them. */
   #unconsumed = 0
@@ -136,7 +143,10 @@ class Forwarding implements StreamSink {
     if (this.#isOver) return void to.reset(RESET.cancelled, 'given up before it was opened')
     this.#to = to
     to.sink = new FirstAnswer(this, to)
-    for (const { isMessage, bytes } of this.#kept) send(to, isMessage, bytes)
+    for (const kept of this.#kept) {
+      if (kept instanceof PieceBlock) to.write(kept.bytes)
+      else to.message(kept.message)
+    }
     if (this.#hasEnded) to.end()
     this.#consume() // the window is all streams' of the connection: none of it is held until the answer
     if (this.#isMuch) this.join(to)
@@ -156,11 +166,19 @@ class Forwarding implements StreamSink {
     return this.#keptBytes > MAX_KEPT_BYTES || this.what.inAll.bytes > MAX_KEPT_BYTES_IN_ALL
   }
 
-  /** A copy: a piece would hold all that was read with it. */
   #keep(isMessage: boolean, bytes: Buffer): void {
-    this.#kept.push({ isMessage, bytes: Buffer.from(bytes) })
-    this.#keptBytes += bytes.length
-    this.what.inAll.bytes += bytes.length
+    const cost = bytes.length + (isMessage ? MESSAGE_OVERHEAD_BYTES : 0)
+    this.#keptBytes += cost
+    this.what.inAll.bytes += cost
+    if (isMessage) {
+      this.#kept.push({ message: Buffer.from(bytes) })
+      return
+    }
+    for (let start = 0; start < bytes.length; start += MAX_BLOCK_BYTES) {
+      const piece = bytes.subarray(start, start + MAX_BLOCK_BYTES)
+      const last = this.#kept.at(-1)
+      if (!(last instanceof PieceBlock && last.add(piece))) this.#kept.push(new PieceBlock(piece))
+    }
   }
 
   #dropKept(): void {

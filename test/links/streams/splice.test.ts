@@ -91,3 +91,13 @@ test('a reset goes through a relay with its code and reason, from either side, a
   await until(() => assert.equal(streams[2]?.reset?.code, RESET.broken))
   assert.equal(first.count, 0)
 })
+
+test('a stream of messages that nobody reads is reset at both sides', async t => {
+  const { first, last } = await chain(t, false)
+  const stream = first.open(Buffer.from('asked'))
+  const back = listenTo(stream)
+  await until(() => assert.equal(last.taken.length, 1))
+  for (let sent = 0; sent < 1_000; sent += 1) stream.message(Buffer.alloc(1_000, 0x20))
+  await until(() => assert.match(back.reset?.message ?? '', /messages wait/))
+  await until(() => assert.match(last.taken[0]?.received.reset?.message ?? '', /messages wait/))
+})

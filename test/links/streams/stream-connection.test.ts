@@ -189,6 +189,7 @@ for (const [what, bytes, reason] of [
   ['an id twice', Buffer.concat([open(3), open(3)]), /id 3/],
   ['an id that goes back', Buffer.concat([open(3), open(1)]), /id 1/],
   ['data without data', Buffer.concat([open(1), frameHead(FRAME.data, 1, 0)]), /without data/],
+  ['a message without bytes', Buffer.concat([open(1), frameHead(FRAME.message, 1, 0)]), /message without bytes/],
   ['a frame that is too long', frameHead(FRAME.open, 1, 100_000), /100000 bytes/],
   ['an unknown type', Buffer.concat([open(1), frameHead(77, 1, 0)]), /type 77/],
   ['data behind the end', Buffer.concat([open(1), frameHead(FRAME.end, 1, 0), data(1, 1)]), /behind the end/],
