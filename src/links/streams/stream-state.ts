@@ -4,6 +4,7 @@ import {
   FRAME,
   FRAMED_STREAM_WINDOW_BYTES,
   MAX_DATA_BYTES,
+  MAX_WHOLE_BYTES,
   RESET,
   type ResetCode,
   StreamProtocolError
@@ -80,6 +81,10 @@ export class StreamState implements FramedStream {
 
   message(payload: Buffer): boolean {
     if (this.#isEnding || this.#isReset) return true
+    if (payload.length > MAX_WHOLE_BYTES) {
+      this.sink.onReset(this.giveUp(`a message has more than ${MAX_WHOLE_BYTES} bytes`)) // it would end all streams
+      return true
+    }
     this.#put(FRAME.message, payload)
     return this.#hasRoom()
   }
@@ -207,7 +212,7 @@ export class StreamState implements FramedStream {
     return this.#hasEnded && this.#isEndedByOther
   }
 
-  /** What has come stays counted, and bounded, until it was passed on: that may be long after the end. */
+  /** Forgets the stream once it is over and all was passed on: what came stays counted, and bounded, until then. */
   #forgetIfPassedOn(): void {
     if (this.#isOver && this.#held === 0) this.carrier.forget(this.id)
   }

@@ -1,5 +1,5 @@
 import type { FramedStream, StreamSink } from '../../links/streams/framed-stream.js'
-import { RESET } from '../../links/streams/stream-protocol.js'
+import { MAX_WHOLE_BYTES, RESET } from '../../links/streams/stream-protocol.js'
 import { errorMessage } from '../../values/failures/system-error.js'
 import { CredentialsError, type HeadChange } from '../credentials/edge-credentials.js'
 import { cleanFields } from '../exchange/clean-fields.js'
@@ -47,6 +47,7 @@ const REPEATABLE = new Set(['GET', 'HEAD', 'OPTIONS', 'PUT', 'DELETE'])
 export class EdgeExchange implements StreamSink, AnswerSink {
   #connection: ServiceConnection
   #trailers: Fields = NO_FIELDS
+  #hasTrailers = false
   /** Whether the whole request was sent. */
   #isSent: boolean
   /** A part of a body, or of raw bytes, was sent. */
@@ -97,6 +98,8 @@ export class EdgeExchange implements StreamSink, AnswerSink {
     try {
       const message = parseExchangeMessage(payload)
       if (message.kind !== 'trailers') throw new BadOpeningError('an answer in place of a request')
+      if (this.#hasTrailers) throw new BadOpeningError('trailers of a request that come twice')
+      this.#hasTrailers = true
       this.#trailers = withoutFields(cleanFields(message.trailers), name => isRemoved(name, this.outgoing.change))
     } catch (error) {
       this.#giveUp(errorMessage(error))
@@ -127,6 +130,10 @@ export class EdgeExchange implements StreamSink, AnswerSink {
   }
 
   onAnswerHead(head: ResponseHead, framing: BodyFraming | undefined): void {
+    if (framing === undefined && this.request.upgrade === undefined) {
+      this.#answerFailed('it switches protocols, which nobody asked for')
+      return
+    }
     const isFirst = head.status === 401 && !this.#wasRefused
     const hasOthers = isFirst && this.service.refused(this.outgoing)
     if (hasOthers === false || !this.#mayAskAgain()) {
@@ -142,11 +149,16 @@ export class EdgeExchange implements StreamSink, AnswerSink {
   }
 
   #answer(head: ResponseHead, framing: BodyFraming | undefined): void {
+    const fields = fieldsForCaller(head, this.request, this.service.baseUrl)
+    const answer = formatAnswer(bodyOf(framing), { ...head, fields })
+    if (answer.length > MAX_WHOLE_BYTES) {
+      this.#answerFailed(`its head has over ${MAX_WHOLE_BYTES} bytes with the paths that the caller needs`)
+      return
+    }
     this.#isAnswering = true
     this.#isRaw = framing === undefined
     this.service.onAnswered(head.status)
-    const fields = fieldsForCaller(head, this.request, this.service.baseUrl)
-    this.#hold(this.stream.message(formatAnswer(bodyOf(framing), { ...head, fields })))
+    this.#hold(this.stream.message(answer))
     if (this.#isRaw && this.#hasEnded) this.#connection.end()
   }
 
@@ -220,6 +232,13 @@ export class EdgeExchange implements StreamSink, AnswerSink {
   #passRest(): void {
     this.onServiceDrain()
     this.stream.sink = new DroppedRest(this.stream)
+  }
+
+  /** Ends the exchange, since the answer cannot be passed on. */
+  #answerFailed(reason: string): void {
+    if (this.#isOver) return
+    this.service.onAnswered(undefined)
+    this.#giveUp(`no answer from the service: ${reason}`)
   }
 
   #giveUp(reason: string): void {

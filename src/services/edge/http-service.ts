@@ -98,7 +98,7 @@ function take(stream: FramedStream, opening: Opening, service: ExchangeService):
   }
   const { target } = request.head
   if (target !== '*' && (!target.startsWith('/') || climbs(target))) {
-    refuse(stream, 400, 'the path has to begin with / and must not contain .. in any spelling')
+    refuse(stream, request, 400, 'the path has to begin with / and must not contain .. in any spelling')
   } else begin(stream, request, service)
 }
 
@@ -141,10 +141,11 @@ function refuseWithout(stream: FramedStream, error: unknown): void {
 }
 
 /** Answers in place of the service. */
-function refuse(stream: FramedStream, status: number, message: string): void {
+function refuse(stream: FramedStream, { head }: ServiceRequest, status: number, message: string): void {
   const text = Buffer.from(`${message}\n`)
   const fields = ['Content-Type', 'text/plain; charset=utf-8', 'Content-Length', String(text.length)]
-  stream.message(formatAnswer('length', { status, reason: '', minor: 1, fields }))
-  stream.write(text)
+  const isHead = head.method === 'HEAD'
+  stream.message(formatAnswer(isHead ? 'none' : 'length', { status, reason: '', minor: 1, fields }))
+  if (!isHead) stream.write(text)
   stream.end()
 }

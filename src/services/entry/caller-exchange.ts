@@ -11,6 +11,7 @@ import {
 import { formatServiceRequest, type ServiceRequest } from '../exchange/service-request.js'
 import { type Fields, NO_FIELDS } from '../http1/fields.js'
 import type { ServiceWay } from '../keys/replica.js'
+import { AnswerCheck } from './answer-check.js'
 import { expectsContinue } from './request-for-service.js'
 import type { ServiceEntry, ServiceRefusal } from './service-entry.js'
 
@@ -59,6 +60,7 @@ export class CallerExchange implements StreamSink {
   #isBlocked = true
   #isOver = false
   #request: ServiceRequest | undefined
+  #check: AnswerCheck | undefined
 
   constructor(
     private readonly caller: ExchangeCaller,
@@ -86,6 +88,7 @@ export class CallerExchange implements StreamSink {
 
   start(request: ServiceRequest): void {
     this.#request = request
+    this.#check = new AnswerCheck(request)
     this.#opening = formatServiceRequest(request)
     this.#open()
   }
@@ -141,15 +144,11 @@ export class CallerExchange implements StreamSink {
 
   onMessage(payload: Buffer): void {
     this.#stream?.consumed(payload.length)
-    try {
-      this.#take(parseExchangeMessage(payload))
-    } catch (error) {
-      this.#stream?.reset(RESET.broken, 'the answer cannot be read')
-      this.#fail(`the answer cannot be read: ${errorMessage(error)}`)
-    }
+    this.#checked(() => this.#take(parseExchangeMessage(payload)))
   }
 
   onData(piece: Buffer): void {
+    if (!this.#checked(() => this.#check?.data(piece.length))) return
     if (this.caller.write(piece)) this.#stream?.consumed(piece.length)
     else this.#held += piece.length
   }
@@ -158,7 +157,8 @@ export class CallerExchange implements StreamSink {
     if (this.#answer === undefined) {
       this.#stream?.reset(RESET.broken, 'there was no answer')
       this.#fail('the other side ended without an answer')
-    } else if (this.isRaw) this.caller.end()
+    } else if (!this.#checked(() => this.#check?.end())) return
+    else if (this.isRaw) this.caller.end()
     else {
       this.#isOver = true
       if (!this.caller.hasWholeRequest) this.#stream?.reset(RESET.cancelled, 'the answer is complete')
@@ -182,7 +182,20 @@ export class CallerExchange implements StreamSink {
     this.caller.flowChanged()
   }
 
+  /** Ends the exchange where the side below sends what is no answer. @returns whether it is one */
+  #checked(take: () => void): boolean {
+    try {
+      take()
+      return true
+    } catch (error) {
+      this.#stream?.reset(RESET.broken, 'the answer cannot be read')
+      this.#fail(`the answer cannot be read: ${errorMessage(error)}`)
+      return false
+    }
+  }
+
   #take(message: ExchangeMessage): void {
+    this.#check?.message(message)
     if (message.kind === 'trailers') this.#trailers = message.trailers
     else if (message.kind === 'answer') this.#begin(message.body, message.status, message.head)
     else if (this.#answer === undefined && this.#isContinueWanted) this.caller.goAhead()

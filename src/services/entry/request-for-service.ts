@@ -1,5 +1,6 @@
 import { cleanFields } from '../exchange/clean-fields.js'
-import type { ServiceRequest } from '../exchange/service-request.js'
+import { isUpgradeOffer, type ServiceRequest } from '../exchange/service-request.js'
+import { malformed } from '../http1/bad-message-error.js'
 import { fieldValues, isNamed, listElements } from '../http1/fields.js'
 import type { BodyFraming } from '../http1/framing.js'
 import type { RequestHead } from '../http1/heads.js'
@@ -49,11 +50,17 @@ function hasBytes(framing: BodyFraming): boolean {
   return framing.kind === 'chunked' || (framing.kind === 'length' && framing.bytes > 0)
 }
 
-/** The protocols of an upgrade that the caller offers: in HTTP/1.1, and named by `Connection` (RFC 9110, 7.8). */
+/**
+ * The protocols of an upgrade that the caller offers: in HTTP/1.1, and named by `Connection` (RFC 9110, 7.8).
+ * @throws {BadMessageError}
+ */
 function offeredUpgrade({ minor, fields }: RequestHead): string | undefined {
   const [value, ...more] = fieldValues(fields, 'upgrade')
   if (minor === 0 || value === undefined || value === '') return undefined
-  return listElements(fields, 'connection').includes('upgrade') ? [value, ...more].join(', ') : undefined
+  if (!listElements(fields, 'connection').includes('upgrade')) return undefined
+  const offer = [value, ...more].join(', ')
+  if (isUpgradeOffer(offer)) return offer
+  throw malformed('the header Upgrade is no list of protocols, or has over 1,024 characters')
 }
 
 /** Whether the caller waits for a go-ahead before it sends the body. */

@@ -37,6 +37,11 @@ const BASE = /^(?:\/[\w.~-]{1,128}){0,8}$/
 const ORIGIN = /^https?:\/\/[\w.~%!$&'()*+,=:[\]-]{1,2048}$/
 const UPGRADE = /^[\w!#$%&'*+.^`|~/,\t -]{1,1024}$/
 
+/** Whether a text can be the value of `Upgrade`: a list of protocols, of 1,024 characters at most. */
+export function isUpgradeOffer(value: string): boolean {
+  return UPGRADE.test(value)
+}
+
 /** Makes the payload that opens a stream. */
 export function formatServiceRequest({ head, ...facts }: ServiceRequest): Buffer {
   return formatOpening({ kind: 'http', ...facts }, formatHead(requestLine(head), head.fields))
@@ -54,7 +59,7 @@ export function parseServiceRequest({ line, rest }: Opening): ServiceRequest {
   if (typeof base !== 'string' || !BASE.test(base)) throw new BadOpeningError('a request with a base that is no path')
   if (typeof origin !== 'string' || !ORIGIN.test(origin)) throw new BadOpeningError('a request without an origin')
   if (body === undefined) throw new BadOpeningError('a request that does not tell whether it has a body')
-  if (upgrade !== undefined && (typeof upgrade !== 'string' || !UPGRADE.test(upgrade) || body !== 'none')) {
+  if (upgrade !== undefined && (typeof upgrade !== 'string' || !isUpgradeOffer(upgrade) || body !== 'none')) {
     throw new BadOpeningError('a request with an upgrade that is none')
   }
   const head = parseRequestHead(rest.toString('latin1'))

@@ -56,8 +56,12 @@ function splitAbsolute(target: string): { readonly authority: string; readonly p
   return { authority, path: end === -1 ? '' : rest.slice(end) }
 }
 
+/** More than any name has, or any address. */
+const MAX_HOST_CHARS = 1024
+
 /** Whether a text can be a host, with a port or without: a name, an IPv4 address, or an IPv6 address in brackets. */
 export function isHost(text: string): boolean {
+  if (text.length > MAX_HOST_CHARS) return false
   for (let at = 0; at < text.length; at += 1) if (!isHostCharacter(text.charCodeAt(at))) return false
   return /^(?:\[[0-9a-zA-Z:.]+\]|[^:[\]]+)(?::\d{0,5})?$/.test(text)
 }

@@ -52,7 +52,7 @@ interface KeptInAll {
 /** Data, of which small pieces are put together, or one message. Always copies: a piece would hold all that was read with it. */
 type Kept = { readonly message: Buffer } | PieceBlock
 
-/** What a message counts for besides its bytes. */
+/** Bytes that a message counts for besides its own. */
 const MESSAGE_OVERHEAD_BYTES = 1024
 
 /** A stream from above until the side below has answered. */

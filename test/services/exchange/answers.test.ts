@@ -128,6 +128,17 @@ A: ${'b'.repeat(7e4)}\r
 `,
     /malformed|longer|bytes/
   ],
+  ['a 101 that nobody asked for', 'HTTP/1.1 101 Switching Protocols\r\nUpgrade: x\r\n\r\nraw', /nobody asked/],
+  [
+    'a head that grows beyond 80 KiB on its way',
+    `HTTP/1.1 200 OK\r\nLink: ${'</>,'.repeat(8_000)}\r\nContent-Length: 0\r\n\r\n`,
+    /81920 bytes/
+  ],
+  [
+    'a head that grows beyond 256 KiB on its way',
+    `HTTP/1.1 200 OK\r\nLink: ${'</>,'.repeat(16_000)}\r\nContent-Length: 0\r\n\r\n`,
+    /81920 bytes/
+  ],
   ['a 1xx in a loop', 'HTTP/1.1 102 Go\r\n\r\n'.repeat(100), /1xx/]
 ] as const) {
   testOverLevels(`a service that gives ${what} is a 502 that says why`, async (t, levels) => {

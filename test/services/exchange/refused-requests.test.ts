@@ -20,6 +20,17 @@ for (const [what, request, status] of [
   ['a folded line', 'GET /v1/relay/git/ HTTP/1.1\r\nHost: e\r\nA: b\r\n c\r\n\r\n', 400],
   ['a bare LF', 'GET /v1/relay/git/ HTTP/1.1\nHost: e\n\n', 400],
   ['a blank before the colon', 'GET /v1/relay/git/ HTTP/1.1\r\nHost : e\r\n\r\n', 400],
+  [
+    'an upgrade that is none',
+    'GET /v1/relay/git/ HTTP/1.1\r\nHost: e\r\nConnection: Upgrade\r\nUpgrade: "a"\r\n\r\n',
+    400
+  ],
+  [
+    'an upgrade that is too long',
+    `GET /v1/relay/git/ HTTP/1.1\r\nHost: e\r\nConnection: Upgrade\r\nUpgrade: ${'a'.repeat(1_025)}\r\n\r\n`,
+    400
+  ],
+  ['a host that is too long', `GET /v1/relay/git/ HTTP/1.1\r\nHost: ${'h'.repeat(1_025)}\r\n\r\n`, 400],
   ['a NUL', 'GET /v1/relay/git/ HTTP/1.1\r\nHost: e\r\nA: \0\r\n\r\n', 400],
   ['a bare CR', 'GET /v1/relay/git/ HTTP/1.1\r\nHost: e\r\nA: b\rc\r\n\r\n', 400],
   ['a NUL in the target', 'GET /v1/relay/git/\0 HTTP/1.1\r\nHost: e\r\n\r\n', 400],
