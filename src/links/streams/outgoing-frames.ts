@@ -3,6 +3,10 @@ import { FRAME_HEAD_BYTES, frameHead } from './stream-protocol.js'
 
 /** Bytes of one turn beyond which data waits for the next one. */
 const MAX_TURN_BYTES = 256 * 1024
+/** Bytes that wait to be sent, with which the other side is taken for one that does not read. */
+const MAX_UNREAD_FRAMES_BYTES = 32 * 1024 * 1024
+/** Bytes that wait to be sent, from which on no stream is opened. */
+const MAX_UNREAD_OPENINGS_BYTES = 8 * 1024 * 1024
 /** Up to here one copy is cheaper than many writes. */
 const MAX_COPIED_BYTES = 32 * 1024
 
@@ -24,12 +28,27 @@ export class OutgoingFrames {
     })
   }
 
-  /** Whether data should be added. Frames without data may always be. */
+  /** Whether data should be added. Frames without data may always be, up to a bound. */
   get hasRoom(): boolean {
     return !this.#isBlocked && this.#bytes < MAX_TURN_BYTES
   }
 
+  /** Whether a stream may be opened. Its first frame has no window that would bound it. */
+  get mayOpen(): boolean {
+    return this.#waitingBytes < MAX_UNREAD_OPENINGS_BYTES
+  }
+
+  get #waitingBytes(): number {
+    return this.#bytes + this.lane.writableLength
+  }
+
+  /** Adds a frame. Ends the lane where the other side has read none of too many. */
   add(type: number, stream: number, payload?: Buffer): void {
+    if (this.lane.destroyed) return
+    if (this.#waitingBytes > MAX_UNREAD_FRAMES_BYTES) {
+      this.lane.destroy(new Error('the other side reads nothing of what is sent'))
+      return
+    }
     const length = payload?.length ?? 0
     this.#parts.push(frameHead(type, stream, length))
     if (payload !== undefined && length > 0) this.#parts.push(payload)

@@ -120,6 +120,9 @@ export class StreamConnection implements StreamCarrier, FrameSink {
     if (this.#streams.size >= MAX_FRAMED_STREAMS) {
       throw new StreamResetError(RESET.refused, `${MAX_FRAMED_STREAMS} streams are open on its link`)
     }
+    if (!this.#outgoing.mayOpen) {
+      throw new StreamResetError(RESET.refused, 'its link takes no more at the moment: the other side reads too slowly')
+    }
     if (payload.length > MAX_WHOLE_BYTES) {
       throw new StreamResetError(RESET.refused, `what it begins with has more than ${MAX_WHOLE_BYTES} bytes`)
     }
