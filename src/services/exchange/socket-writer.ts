@@ -1,8 +1,8 @@
-import type { Socket } from 'node:net'
+import type { Writable } from 'node:stream'
 import { GatheredPieces } from '../../values/gathered-pieces.js'
 
 /**
- * Writes to a connection. Small writes of one turn go together; what waits until the other side reads is kept in few
+ * Writes to a connection, or a stream of one in HTTP/2. Small writes of one turn go together; what waits until the other side reads is kept in few
  * pieces, however many they were.
  */
 export class SocketWriter {
@@ -11,7 +11,7 @@ export class SocketWriter {
 
   /** @param onDrained called when all was handed over, after a `write` that returned false, or after the end */
   constructor(
-    private readonly socket: Socket,
+    private readonly socket: Writable,
     private readonly onDrained: () => void
   ) {
     socket.on('drain', () => this.#drained())

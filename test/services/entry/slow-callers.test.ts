@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict'
+import { connect } from 'node:http2'
 import type { Socket } from 'node:net'
 import { type TestContext, test } from 'node:test'
 import { END_LIMITS, type EndLimits } from '../../../src/services/entry/end-limits.js'
@@ -82,5 +83,20 @@ test('what an unread answer holds of the link is given back while its connection
   caller.socket.end() // no further request: the answer is the last one
   caller.socket.resume()
   await caller.closed()
+  await until(() => assert.equal(upper.count, 0))
+})
+
+test('a caller in HTTP/2 that leaves before it read the rest of its answer leaves nothing behind', async t => {
+  const entry = await startEntryOverStreams(t)
+  const { upper, lower } = entry.pair
+  const session = connect(`http://127.0.0.1:${entry.port}`)
+  t.after(() => session.destroy())
+  const request = session.request({ ':path': '/v1/relay/git/x' }).end()
+  const { stream } = await entry.asked()
+  stream.message(OK_HEAD(PART))
+  stream.write(Buffer.alloc(PART, 0x2e))
+  stream.end()
+  await eventually('an answer that waits', () => upper.count === 1 && lower.count === 0)
+  request.close()
   await until(() => assert.equal(upper.count, 0))
 })

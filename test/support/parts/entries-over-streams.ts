@@ -12,6 +12,7 @@ import { RawEnd } from './raw-services.js'
 import { connectionPair, type Received, type StreamPair } from './stream-pairs.js'
 
 export interface EntryOverStreams {
+  readonly port: number
   /** Opens a connection as a caller. */
   call(): RawEnd
   /** The next stream that the entry opened, in order: the test answers in place of the side below. */
@@ -27,12 +28,14 @@ export interface EntryOptions {
 /** A listener for callers whose requests go over the streams of one connection, to a side that the test plays. */
 export async function startEntryOverStreams(t: TestContext, options: EntryOptions = {}): Promise<EntryOverStreams> {
   const pair = await connectionPair(t)
+  const share = { hasRoom: () => true, take: () => undefined, giveBack: () => undefined }
   const connections = new ListenerConnections(
     { admit: destinationByPath, open: (_key, payload) => pair.upper.open(payload), ...options.entry },
     { headMs: 10_000, idleMs: 10_000, ...options.limits },
-    new CallerSlots({ hasRoom: () => true, take: () => undefined, giveBack: () => undefined })
+    new CallerSlots(share),
+    { streams: new CallerSlots(share), onFlood: () => undefined }
   )
-  const server = createPlainServiceListener(connections)
+  const server = createPlainServiceListener(connections, true)
   server.listen(0, '127.0.0.1')
   await once(server, 'listening')
   t.after(() => {
@@ -42,6 +45,7 @@ export async function startEntryOverStreams(t: TestContext, options: EntryOption
   const { port } = server.address() as AddressInfo
   let given = 0
   return {
+    port,
     call() {
       const end = new RawEnd(connect({ port, host: '127.0.0.1', allowHalfOpen: true }))
       t.after(() => end.socket.destroy())

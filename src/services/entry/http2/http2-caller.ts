@@ -2,6 +2,7 @@ import { constants, type ServerHttp2Stream } from 'node:http2'
 import { countStreamed } from '../../../process/pacing/buffer-collection.js'
 import { cleanFields } from '../../exchange/clean-fields.js'
 import type { AnswerBody } from '../../exchange/exchange-messages.js'
+import { SocketWriter } from '../../exchange/socket-writer.js'
 import { BadMessageError, malformed } from '../../http1/bad-message-error.js'
 import { type Fields, NO_FIELDS } from '../../http1/fields.js'
 import { parseResponseHead } from '../../http1/parse-heads.js'
@@ -33,6 +34,7 @@ export class Http2Caller implements ExchangeCaller {
   /** Ends the watch over the right of the request. */
   unwatch: (() => void) | undefined
   readonly #stream: ServerHttp2Stream
+  readonly #writer: SocketWriter
   readonly #onProgress: () => void
   #isWhole: boolean
   #requestTrailers: Fields = NO_FIELDS
@@ -53,7 +55,7 @@ export class Http2Caller implements ExchangeCaller {
     })
     stream.on('trailers', (...[, , raw]: [unknown, unknown, readonly string[]]) => this.#takeTrailers(raw))
     stream.on('end', () => this.#ended())
-    stream.on('drain', () => this.exchange.callerDrained())
+    this.#writer = new SocketWriter(stream, () => this.exchange.callerDrained())
     stream.on('wantTrailers', () => this.#sendTrailers())
     stream.on('error', () => undefined) // `close` follows
     stream.on('aborted', () => this.#left())
@@ -82,7 +84,7 @@ export class Http2Caller implements ExchangeCaller {
   write(piece: Buffer): boolean {
     this.#onProgress()
     if (!this.#takesBody || this.#stream.closed || this.#stream.destroyed) return true
-    return this.#stream.write(piece)
+    return this.#writer.write(piece)
   }
 
   end(): void {
@@ -101,7 +103,7 @@ export class Http2Caller implements ExchangeCaller {
     const text = Buffer.from(`${message}\n`)
     const described = ['content-type', 'text/plain; charset=utf-8', 'content-length', String(text.length), ...fields]
     this.#respond(status, described, false)
-    if (this.#takesBody) this.#stream.write(text)
+    if (this.#takesBody) this.#writer.write(text)
     this.#finish()
   }
 
@@ -136,7 +138,7 @@ export class Http2Caller implements ExchangeCaller {
   #finish(): void {
     this.#release()
     this.#onProgress()
-    this.#stream.end()
+    this.#writer.end()
     if (this.#isWhole) this.#stream.resume()
     else dropRest(this.#stream)
   }
@@ -176,9 +178,8 @@ export class Http2Caller implements ExchangeCaller {
 
   #left(): void {
     this.#release()
-    if (this.#isComplete || this.exchange.isOver) return
-    this.#isReset = true
-    this.exchange.abandon('the caller has left')
+    this.#isReset ||= !this.#isComplete && !this.exchange.isOver
+    this.exchange.abandon('the caller has left') // also of an answer of which a part was not read
   }
 
   #release(): void {
