@@ -1,4 +1,4 @@
-import { statSync } from 'node:fs'
+import { type Stats, statSync } from 'node:fs'
 import { join, resolve } from 'node:path'
 import { utf16Problem } from '../file-system/files/byte-order-mark.js'
 import { readRegularFileSync } from '../file-system/files/regular-file.js'
@@ -55,9 +55,14 @@ export async function reloadConfig(directory: string): Promise<Config> {
 /** A folder could not be read later, and an empty file would mean the system's CAs. Absent, the start tells of it. */
 function caFileProblem({ caPath, peerAuthentication }: Config['general']): string | undefined {
   if (caPath === undefined || peerAuthentication !== 'cert_validation') return undefined // then nothing reads it
-  const stats = statSync(caPath, { throwIfNoEntry: false })
-  if (stats === undefined) return undefined
   const where = `main.conf: general.ca_path: ${caPath}`
+  let stats: Stats | undefined
+  try {
+    stats = statSync(caPath, { throwIfNoEntry: false })
+  } catch (error) {
+    return `${where} cannot be read: ${whyNotRead(error)}`
+  }
+  if (stats === undefined) return undefined
   if (!stats.isFile()) return `${where} is no file; join the CAs of a folder to one PEM file`
   return stats.size === 0 ? `${where} is empty; expected CA certificates, PEM` : undefined
 }

@@ -160,6 +160,11 @@ test('CAs are one file, with something in it, where they are used', t => {
   assert.ok(load('cert_pinning').general.caPath, 'nothing reads it')
   caPath = 'empty.pem'
   assert.throws(() => load('cert_validation'), /general\.ca_path: \S+ is empty/)
+  caPath = 'a'.repeat(300) // the system does not even look for it
+  assert.throws(() => load('cert_validation'), {
+    name: 'ConfigError',
+    message: /general\.ca_path: \S+ cannot be read: /
+  })
   caPath = 'ca.pem'
   assert.match(load('cert_validation').general.caPath ?? '', /ca\.pem$/)
 })

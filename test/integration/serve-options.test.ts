@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict'
-import { readFile, rm, writeFile } from 'node:fs/promises'
+import { readFile, rm, symlink, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { test } from 'node:test'
 import { DEFAULT_CONFIG_DIRECTORY, readServeOptions } from '../../src/cli/options/serve-options.js'
@@ -256,4 +256,15 @@ test('a configuration file in place of its folder is told as such', async t => {
   const { code, stderr } = await treeline(t, ['serve', '--config', file, '--test'])
   assert.equal(code, 2)
   assert.equal(stderr, `treeline: --config ${file} is a file; name the folder that it is in\n`)
+})
+
+test('a configuration folder that cannot be looked at is told as such', async t => {
+  const folder = join(await temporaryFolder(t), 'round')
+  await symlink(folder, folder)
+  for (const command of ['serve', 'agent']) {
+    const { code, stderr } = await treeline(t, [command, '--config', folder])
+    assert.equal(code, 2, stderr)
+    assert.match(stderr, /^treeline: (main|agent)\.conf: cannot be read: it is a symbolic link that leads to itself/)
+    assert.doesNotMatch(stderr, /^ +at /m, 'no stack trace')
+  }
 })

@@ -198,6 +198,12 @@ test('folders of a relay of the same node that runs are refused in and around th
   other('two', 'one/files/n1/shared-files')()()
 })
 
+test('folders that lead in a circle overlap with none, for a check to go on', async t => {
+  const path = join(await temporaryFolder(t), 'round')
+  symlinkSync(path, path)
+  assert.equal(overlapOf('root', [storageFolder(path, 0o750), sharedFilesFolder(join(path, 'files'))]), undefined)
+})
+
 test('a lock file that is removed is made and locked again; where another was faster, that is told', async t => {
   const files = sharedFilesFolder(join(await temporaryFolder(t), 'files'))
   const lock = join(files.path, '.lock~')

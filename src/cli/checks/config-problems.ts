@@ -12,7 +12,7 @@ interface Noticed {
  * @returns undefined once the problems of a configuration that cannot be used are told
  */
 export function readOrPrintProblems<T extends Noticed>(directory: string, read: () => T): T | undefined {
-  if (statSync(directory, { throwIfNoEntry: false })?.isFile() === true) {
+  if (isFile(directory)) {
     printDiagnostic(`--config ${directory} is a file; name the folder that it is in`)
     return undefined
   }
@@ -25,6 +25,15 @@ export function readOrPrintProblems<T extends Noticed>(directory: string, read: 
     for (const { level, text } of error.notices) printDiagnostic(`${level}: ${text}`)
     for (const problem of error.problems) printDiagnostic(problem)
     return undefined
+  }
+}
+
+/** False as well for one that this user may not look at: reading it says why. */
+function isFile(path: string): boolean {
+  try {
+    return statSync(path).isFile()
+  } catch {
+    return false
   }
 }
 

@@ -37,8 +37,8 @@ export function keepLocked(
   }
 
   function look(): void {
-    if (isLock() || !isFolder()) return // nothing is made in a folder that was put in the place of ours
     try {
+      if (isLock() || !isFolder()) return // nothing is made in a folder that was put in the place of ours
       const next = lockFolder(path, setting, mode, lockName)
       release()
       release = next
@@ -46,7 +46,7 @@ export function keepLocked(
       watcher?.close()
       watcher = watchFile(file, lookSoon)
     } catch (error) {
-      if (!(error instanceof FolderInUseError)) return // the disk refuses: it is tried again
+      if (!(error instanceof FolderInUseError)) return // the disk refuses, a look too: it is tried again
       stopLooking()
       onLost(error)
     }

@@ -34,10 +34,10 @@ export function* nestedFolders(path: string): Generator<string> {
 }
 
 /**
- * The error codes of a folder in which nothing is found: what this process may not read it cannot take for its own
- * either.
+ * The error codes of a folder in which nothing is found: what this process may not read, and what links lead to in a circle,
+ * it cannot take for its own either.
  */
-const NOTHING_THERE = ['ENOENT', 'ENOTDIR', 'EACCES']
+const NOTHING_THERE = ['ENOENT', 'ENOTDIR', 'EACCES', 'ELOOP']
 
 function foldersIn(path: string): Dirent[] {
   return unlessMissing(() => readdirSync(path, { withFileTypes: true }).filter(entry => entry.isDirectory())) ?? []
