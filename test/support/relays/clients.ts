@@ -20,15 +20,23 @@ export async function startClientOf(
     relay: relayId,
     key,
     id,
-    baseUrl = 'http://127.0.0.1:1'
-  }: { readonly relay: string; readonly key: string; readonly id: string; readonly baseUrl?: string }
+    baseUrl = 'http://127.0.0.1:1',
+    throughPort
+  }: {
+    readonly relay: string
+    readonly key: string
+    readonly id: string
+    readonly baseUrl?: string
+    /** Of a proxy on loopback in front of the relay. */
+    readonly throughPort?: number
+  }
 ) {
   const relay = tree.relay(relayId)
   const ca = join(tree.folder, `ca-of-${relayId}.pem`)
   await writeFile(ca, relay.certificate.certificatePem)
   const options = ['--client-key', key, '--client-id', id, '--health-listen', '127.0.0.1:0']
   const running = startTreeline(t, ['client', ...options], {
-    TREELINE_SERVER_URL: relay.url,
+    TREELINE_SERVER_URL: throughPort === undefined ? relay.url : `https://127.0.0.1:${throughPort}`,
     TREELINE_BASE_URL: baseUrl,
     TREELINE_TOKEN: CLIENT_TOKEN,
     SSL_CERT_FILE: ca

@@ -10,8 +10,15 @@ import { startTree } from './relay-tree.js'
 
 const IDS = ['root', 'middle', 'low', 'other']
 
-/** root – middle – low, and a second branch; each has a listener for callers of services. @param key of the client to come */
-export async function startServiceTree(t: TestContext, key = 'git') {
+/**
+ * root – middle – low, and a second branch; each has a listener for callers of services.
+ * @param key of the client to come @param settings more lines for each `main.conf`, by section
+ */
+export async function startServiceTree(
+  t: TestContext,
+  key = 'git',
+  settings: Readonly<Record<string, readonly string[]>> = {}
+) {
   const byLink = true
   const tree = await startTree(t, {
     relays: [
@@ -21,7 +28,7 @@ export async function startServiceTree(t: TestContext, key = 'git') {
       { id: 'other', under: 'root', nodes: ['node-o1'], byLink }
     ],
     absent: IDS,
-    settings: { tokens: ['clients_file = "clients"'], services: ['listen = "127.0.0.1:0"'] }
+    settings: { ...settings, tokens: ['clients_file = "clients"'], services: ['listen = "127.0.0.1:0"'] }
   })
   for (const id of IDS) await writeFile(join(tree.relay(id).directory, 'clients'), clientTokenLine(key))
   await Promise.all(IDS.map(id => tree.restart(id)))
