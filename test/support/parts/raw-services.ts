@@ -2,6 +2,7 @@ import { once } from 'node:events'
 import { type AddressInfo, connect, createServer, type Socket } from 'node:net'
 import { type TestContext, test } from 'node:test'
 import { startClient } from '../../../src/client-proxy/start-client.js'
+import type { CallerLimits } from '../../../src/services/entry/caller-connection.js'
 import { silentLogger } from '../../../src/values/logging/logger.js'
 import { eventually } from '../eventually.js'
 import { startRelayChain } from './relay-chain.js'
@@ -89,6 +90,10 @@ export interface RawServiceOptions {
   readonly levels?: number
   /** The path of the base URL. */
   readonly basePath?: string
+  /** Limits of the connections of callers. */
+  readonly limits?: CallerLimits
+  /** The port of a service other than that of the test. */
+  readonly otherPort?: number
 }
 
 /** Has the tests that are defined from now on run over so many relays. */
@@ -105,7 +110,7 @@ export function testOverLevels(name: string, run: (t: TestContext, levels: numbe
 /** Relays, a client under the key `git` at the last of them, and a service whose bytes the test writes. */
 export async function startRawService(
   t: TestContext,
-  { levels = 1, basePath = '' }: RawServiceOptions = {}
+  { levels = 1, basePath = '', limits, otherPort }: RawServiceOptions = {}
 ): Promise<RawServiceTree> {
   const waiting: RawEnd[] = []
   let count = 0
@@ -117,13 +122,13 @@ export async function startRawService(
   service.listen(0, '127.0.0.1')
   await once(service, 'listening')
   t.after(() => service.close())
-  const servicePort = (service.address() as AddressInfo).port
+  const servicePort = otherPort ?? (service.address() as AddressInfo).port
   const relays = await startRelayChain(t, levels)
   const [first, last] = [relays[0], relays.at(-1)]
   if (first === undefined || last === undefined) throw new RangeError('there has to be a relay')
   const { keys } = first.parts
   const { upper } = last
-  const port = await startEntryOf(t, keys)
+  const port = await startEntryOf(t, keys, limits)
   const client = await startClient({
     serverUrl: upper.url,
     baseUrl: new URL(`http://127.0.0.1:${servicePort}${basePath}`),

@@ -3,6 +3,7 @@ import type { AddressInfo } from 'node:net'
 import type { TestContext } from 'node:test'
 import type { LinkRegistry } from '../../../src/links/upper/link-registry.js'
 import { openToService } from '../../../src/relay/services/service-ways.js'
+import type { CallerLimits } from '../../../src/services/entry/caller-connection.js'
 import { CallerSlots } from '../../../src/services/entry/caller-slots.js'
 import { destinationByPath } from '../../../src/services/entry/path-entry.js'
 import { createPlainServiceListener, ListenerConnections } from '../../../src/services/entry/service-listener.js'
@@ -17,11 +18,15 @@ export async function startServiceEntry(t: TestContext, registry: LinkRegistry):
 }
 
 /** A listener for callers of the services that `keys` reaches, open to everyone. @returns its port on loopback */
-export async function startEntryOf(t: TestContext, keys: ServiceKeys): Promise<number> {
+export async function startEntryOf(
+  t: TestContext,
+  keys: ServiceKeys,
+  limits: CallerLimits = { headMs: 10_000, idleMs: 10_000 }
+): Promise<number> {
   const share = { hasRoom: () => true, take: () => undefined, giveBack: () => undefined }
   const connections = new ListenerConnections(
     { admit: destinationByPath, open: (key, payload, tried) => openToService(keys, key, payload, tried) },
-    { headMs: 10_000, idleMs: 10_000 },
+    limits,
     new CallerSlots(share),
     { streams: new CallerSlots(share), onFlood: () => undefined }
   )

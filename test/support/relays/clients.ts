@@ -27,7 +27,7 @@ export async function startClientOf(
     readonly key: string
     readonly id: string
     readonly baseUrl?: string
-    /** Of a proxy on loopback in front of the relay. */
+    /** The port of a proxy on loopback in front of the relay. */
     readonly throughPort?: number
   }
 ) {

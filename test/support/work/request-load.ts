@@ -6,7 +6,7 @@ import type { TestContext } from 'node:test'
 export interface LoadRequest {
   readonly id: string
   readonly method: string
-  /** Of the answer; undefined: its connection broke, before the answer or in it. */
+  /** The status of the answer; undefined: its connection broke, before the answer or in it. */
   status?: number
   text?: string
 }
