@@ -7,6 +7,7 @@ import { warnWithoutMaskingAddon } from '../links/lower/masking-addon.js'
 import { VERSION } from '../process/version.js'
 import { createHttpService } from '../services/edge/http-service.js'
 import type { Trust } from '../services/edge/service-connections.js'
+import type { ServiceProtocol } from '../services/edge/service-protocol.js'
 import { StreamKinds } from '../services/streams/stream-kinds.js'
 import type { Logger } from '../values/logging/logger.js'
 import { createClientMetrics } from './client-metrics.js'
@@ -16,6 +17,8 @@ export interface ClientOptions {
   /** `wss://host:port`, perhaps with a path below which the relay is found; without a slash at its end. */
   readonly serverUrl: string
   readonly baseUrl: URL
+  /** The version of HTTP that the base URL takes. @default 'http/1.1' */
+  readonly protocol?: ServiceProtocol
   readonly clientKey: string
   readonly clientId: string
   readonly secrets: ClientSecrets
@@ -50,7 +53,7 @@ const LOOK_EVERY_MS = 20
  * @throws {Error} when the health server cannot listen
  */
 export async function startClient(options: ClientOptions): Promise<RunningClient> {
-  const { serverUrl, baseUrl, clientKey, clientId, healthListen, lostLogLines, logger } = options
+  const { serverUrl, baseUrl, protocol, clientKey, clientId, healthListen, lostLogLines, logger } = options
   let { secrets } = options
   await warnWithoutMaskingAddon(logger)
   let tls = trustIn(secrets)
@@ -59,7 +62,7 @@ export async function startClient(options: ClientOptions): Promise<RunningClient
     activeRequests: () => end.activeRequests,
     lostLogLines
   })
-  const service = createHttpService({ baseUrl, tls: () => tls, logger, onAnswered: metrics.answered })
+  const service = createHttpService({ baseUrl, protocol, tls: () => tls, logger, onAnswered: metrics.answered })
   const end = new LowerLink({
     routing: (_request, response) => void response.writeHead(404).end(), // requests to the service come as streams
     openLane: (linkId, purpose) => dialer.openLane(linkId, purpose),

@@ -194,6 +194,8 @@ test('what is missing or wrong is named, with exit code 2', async t => {
     [[...all, '--base-url', 'nowhere'], /--base-url "nowhere" is no URL: expected/],
     [[...all, '--base-url', 'git:pass@x:y'], /--base-url begins with git:/],
     [[...all, '--base-url', 'https://user:pass@x'], /--base-url has credentials in it/],
+    [[...all, '--protocol', 'h3'], /--protocol "h3": expected http\/1\.1, h2, h2c/],
+    [[...all, '--protocol', 'h2'], /--protocol h2: h2 is HTTP\/2 over TLS: it needs a URL with https:\/\//],
     [[...all, '--health-listen', 'x'], /--health-listen "x": expected host:port/],
     [[...all, '--ca', '/none'], /--ca \/none cannot be read/]
   ]

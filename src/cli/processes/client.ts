@@ -7,6 +7,12 @@ import { readConfiguredFile, readNamedFile } from '../../file-exchange/places/na
 import { CLIENT_KEY_RULE, isClientId, isClientKey } from '../../keys/tokens/client-key.js'
 import { hideArgument } from '../../process/hide-argument.js'
 import { leaveStopSignals, stopAsked } from '../../process/signals/stop-signal.js'
+import {
+  isServiceProtocol,
+  protocolProblem,
+  SERVICE_PROTOCOLS,
+  type ServiceProtocol
+} from '../../services/edge/service-protocol.js'
 import { errorMessage } from '../../values/failures/system-error.js'
 import { UsageError } from '../command-error.js'
 import { certificatesIn } from '../options/certificate-file.js'
@@ -25,6 +31,7 @@ interface ClientCommandOptions {
   readonly styraToken?: string
   readonly ca?: string
   readonly healthListen?: string
+  readonly protocol?: string
 }
 
 type Environment = Readonly<Record<string, string | undefined>>
@@ -54,6 +61,10 @@ export function register(program: Command): void {
     .command('client')
     .description('Register with a relay, and forward its requests to a URL that this machine can reach')
     .option('--base-url <url>', 'URL that receives the requests: http or https (TREELINE_BASE_URL)')
+    .option(
+      '--protocol <name>',
+      'http/1.1, h2 (HTTP/2 over TLS) or h2c (without TLS) at the base URL (TREELINE_PROTOCOL)'
+    )
     .option('--server-url <url>', 'URL of the relay: https or wss (TREELINE_SERVER_URL)')
     .option('--client-key <key>', 'name to register under (TREELINE_CLIENT_KEY)')
     .option('--token <token>', 'token for that key (TREELINE_TOKEN, which other users of this machine cannot see)')
@@ -116,6 +127,7 @@ async function run(options: ClientCommandOptions): Promise<void> {
 
 export interface ClientSettings {
   readonly baseUrl: URL
+  readonly protocol: ServiceProtocol
   readonly serverUrl: string
   readonly clientKey: string
   readonly clientId: string
@@ -162,8 +174,11 @@ export function readClientSettings(options: ClientCommandOptions, env: Environme
   }
   const baseUrlName = nameOf(given.baseUrl, '--base-url', 'TREELINE_BASE_URL')
   const serverUrlName = nameOf(given.serverUrl, '--server-url', 'TREELINE_SERVER_URL')
+  const baseUrl = readUrl(baseUrlName, values.get('baseUrl') ?? '', ['http:', 'https:'])
+  const protocolName = nameOf(options.protocol, '--protocol', 'TREELINE_PROTOCOL')
   return {
-    baseUrl: readUrl(baseUrlName, values.get('baseUrl') ?? '', ['http:', 'https:']),
+    baseUrl,
+    protocol: readProtocol(protocolName, options.protocol ?? env.TREELINE_PROTOCOL ?? 'http/1.1', baseUrl),
     serverUrl: readServerUrl(serverUrlName, values.get('serverUrl') ?? ''),
     clientKey,
     clientId,
@@ -171,6 +186,15 @@ export function readClientSettings(options: ClientCommandOptions, env: Environme
     tokenFile,
     healthListen
   }
+}
+
+function readProtocol(name: string, text: string, baseUrl: URL): ServiceProtocol {
+  if (!isServiceProtocol(text)) {
+    throw new UsageError(`${name} ${JSON.stringify(text.slice(0, 80))}: expected ${SERVICE_PROTOCOLS.join(', ')}`)
+  }
+  const problem = protocolProblem(text, baseUrl)
+  if (problem !== undefined) throw new UsageError(`${name} ${text}: ${problem}`)
+  return text
 }
 
 /** The path at which links are opened, which Styra's client is given with the URL; ours adds it by itself. */

@@ -1,7 +1,7 @@
 import type { FramedStream, StreamSink } from '../../links/streams/framed-stream.js'
 import { MAX_WHOLE_BYTES, RESET } from '../../links/streams/stream-protocol.js'
 import { errorMessage } from '../../values/failures/system-error.js'
-import { CredentialsError, type HeadChange } from '../credentials/edge-credentials.js'
+import { CredentialsError } from '../credentials/edge-credentials.js'
 import { cleanFields } from '../exchange/clean-fields.js'
 import {
   type AnswerBody,
@@ -12,20 +12,18 @@ import {
 } from '../exchange/exchange-messages.js'
 import { bodyBytes, type ServiceRequest } from '../exchange/service-request.js'
 import { type Fields, NO_FIELDS } from '../http1/fields.js'
-import { formatChunk, formatLastChunk } from '../http1/format.js'
 import type { BodyFraming } from '../http1/framing.js'
 import type { ResponseHead } from '../http1/heads.js'
 import { BadOpeningError } from '../streams/open-line.js'
 import { fieldsForCaller } from './answer-fields.js'
-import type { AnswerSink, ServiceConnection } from './service-connection.js'
+import type { AnswerSink, OutgoingRequest, ServiceChannel } from './service-channel.js'
 import { isRemoved } from './service-head.js'
 
 /** The service of an exchange. */
 export interface ExchangeService {
   readonly baseUrl: URL
-  /** A connection, which may still be opening. @param isNew no connection that was used before */
-  take(isNew: boolean): ServiceConnection
-  giveBack(connection: ServiceConnection, isComplete: boolean): void
+  /** A channel, whose connection may still be opening. @param isNew on no connection that was used before */
+  take(isNew: boolean): ServiceChannel
   /** The request as the service gets it. @throws {CredentialsError} (or rejects with it) */
   outgoing(request: ServiceRequest): OutgoingRequest | Promise<OutgoingRequest>
   /** Called for an answer 401. @returns whether the request would have other credentials now. Does not reject */
@@ -34,18 +32,11 @@ export interface ExchangeService {
   onAnswered(status: number | undefined): void
 }
 
-/** A request as the service gets it. */
-export interface OutgoingRequest {
-  readonly head: Buffer
-  /** The change that credentials made to it. */
-  readonly change: HeadChange
-}
-
 const REPEATABLE = new Set(['GET', 'HEAD', 'OPTIONS', 'PUT', 'DELETE'])
 
 /** One request at the service, and its answer on the way back. */
 export class EdgeExchange implements StreamSink, AnswerSink {
-  #connection: ServiceConnection
+  #connection: ServiceChannel
   #trailers: Fields = NO_FIELDS
   #hasTrailers = false
   /** Whether the whole request was sent. */
@@ -85,11 +76,7 @@ export class EdgeExchange implements StreamSink, AnswerSink {
       return
     }
     this.#hasSentBody = true
-    let hasRoom = true
-    if (this.request.body === 'chunked' && !this.#isRaw) {
-      for (const part of formatChunk(piece)) hasRoom = this.#connection.write(part)
-    } else hasRoom = this.#connection.write(piece)
-    if (hasRoom) this.stream.consumed(piece.length)
+    if (this.#connection.write(piece)) this.stream.consumed(piece.length)
     else this.#held += piece.length
   }
 
@@ -111,7 +98,7 @@ export class EdgeExchange implements StreamSink, AnswerSink {
     this.#hasEnded = true
     if (this.#isRaw) this.#connection.end()
     else if (this.request.body === 'length' && this.#missing > 0) this.#giveUp('a body that ended early')
-    else if (this.request.body === 'chunked') this.#connection.write(formatLastChunk(this.#trailers))
+    else if (this.request.body !== 'none') this.#connection.finish(this.#trailers)
   }
 
   onReset(): void {
@@ -173,18 +160,19 @@ export class EdgeExchange implements StreamSink, AnswerSink {
     this.stream.end()
     if (this.#isRaw) return // the other direction may go on
     this.#isOver = true
-    this.service.giveBack(this.#connection, this.#isSent)
+    this.#connection.release(this.#isSent)
     this.#passRest()
   }
 
   onFailure(reason: string, hasAnswered: boolean): void {
     if (this.#isOver) return
     if (this.#later !== undefined) return void this.#later.push(() => this.onFailure(reason, hasAnswered))
-    if (!hasAnswered && this.#connection.isReused && this.#isRepeatable()) {
+    const isUnsent = !this.#connection.isConnected
+    const isWholeHere = !this.#hasSentBody && this.request.body !== 'chunked'
+    if (!hasAnswered && this.#connection.isReused && isWholeHere && (isUnsent || this.#isRepeatable())) {
       this.#connection = this.#begin(true)
       return
     }
-    const isUnsent = !this.#connection.isConnected
     this.#isOver = true
     if (!this.#isAnswering) this.service.onAnswered(undefined)
     this.stream.reset(isUnsent ? RESET.refused : RESET.broken, `no answer from the service: ${reason}`)
@@ -196,10 +184,9 @@ export class EdgeExchange implements StreamSink, AnswerSink {
     this.stream.consumed(held)
   }
 
-  #begin(isNew: boolean): ServiceConnection {
+  #begin(isNew: boolean): ServiceChannel {
     const connection = this.service.take(isNew)
-    connection.begin(this.request.head.method, this)
-    connection.write(this.outgoing.head)
+    connection.begin(this.outgoing, this)
     return connection
   }
 

@@ -16,12 +16,17 @@ import { BadMessageError } from '../http1/bad-message-error.js'
 import { BadOpeningError, type Opening } from '../streams/open-line.js'
 import type { TakeKind } from '../streams/stream-kinds.js'
 import { AwaitedRequest } from './awaited-request.js'
-import { EdgeExchange, type ExchangeService, type OutgoingRequest } from './edge-exchange.js'
+import { EdgeExchange, type ExchangeService } from './edge-exchange.js'
+import { ServiceSessions } from './http2/service-sessions.js'
+import type { OutgoingRequest } from './service-channel.js'
 import { ServiceConnections } from './service-connections.js'
-import { headForService, outgoingHead, type ServiceHeadOptions } from './service-head.js'
+import { outgoingHead, type ServiceHeadOptions } from './service-head.js'
+import type { ServiceProtocol } from './service-protocol.js'
 
 export interface HttpServiceOptions {
   readonly baseUrl: URL
+  /** The version of HTTP that the service speaks. @default 'http/1.1' */
+  readonly protocol?: ServiceProtocol | undefined
   /** The trust in the service, asked for each request: another object once it has changed. */
   readonly tls: () => ConnectionOptions
   /** Closed by the caller. @default the caller's own pass */
@@ -46,12 +51,13 @@ export function createHttpService(options: HttpServiceOptions): HttpService {
   const isTls = baseUrl.protocol === 'https:'
   const host = baseUrl.hostname.replace(/^\[|\]$/g, '')
   const port = baseUrl.port === '' ? (isTls ? 443 : 80) : Number(baseUrl.port)
-  const connections = new ServiceConnections({ host, port, isTls }, joinTls(options.tls, credentials))
+  const Channels =
+    options.protocol === undefined || options.protocol === 'http/1.1' ? ServiceConnections : ServiceSessions
+  const connections = new Channels({ host, port, isTls }, joinTls(options.tls, credentials))
   const head: ServiceHeadOptions = { prefix: baseUrl.pathname.replace(/\/+$/, ''), host: baseUrl.host }
   const service: ExchangeService = {
     baseUrl,
     take: isNew => connections.take(isNew),
-    giveBack: (connection, isComplete) => connections.giveBack(connection, isComplete),
     outgoing: request => {
       const outgoing = outgoingHead(request, head)
       const change = credentials?.changeFor(outgoing) ?? NO_CHANGE
@@ -103,7 +109,7 @@ function take(stream: FramedStream, opening: Opening, service: ExchangeService):
 }
 
 function outgoingRequest(head: OutgoingHead, request: ServiceRequest, change: HeadChange): OutgoingRequest {
-  return { head: headForService(head, request, change), change }
+  return { head, change, framing: request.body, upgrade: request.upgrade }
 }
 
 function begin(stream: FramedStream, request: ServiceRequest, service: ExchangeService): void {

@@ -6,39 +6,27 @@ import { SocketWriter } from '../exchange/socket-writer.js'
 import { BadMessageError } from '../http1/bad-message-error.js'
 import type { BodySink } from '../http1/chunked-reader.js'
 import { type Fields, NO_FIELDS } from '../http1/fields.js'
-import { type BodyFraming, responseFraming } from '../http1/framing.js'
+import { formatChunk, formatLastChunk } from '../http1/format.js'
+import { responseFraming } from '../http1/framing.js'
 import { HeadReader } from '../http1/head-reader.js'
 import { isPersistent, type ResponseHead } from '../http1/heads.js'
 import { MessageBodyReader } from '../http1/message-body-reader.js'
 import { parseResponseHead } from '../http1/parse-heads.js'
+import { type AnswerSink, MAX_INTERIM, type OutgoingRequest, type ServiceChannel } from './service-channel.js'
+import { headForService } from './service-head.js'
 
-/** The listener of one exchange with a service. Nothing is called after `onAnswerEnd` or `onFailure`. */
-export interface AnswerSink {
-  /** An answer before the answer, such as 100 or 103. */
-  onInterim(head: ResponseHead): void
-  /** @param framing undefined: raw bytes follow, a 101 */
-  onAnswerHead(head: ResponseHead, framing: BodyFraming | undefined): void
-  onAnswerData(piece: Buffer): void
-  onAnswerEnd(trailers: Fields): void
-  /** @param hasAnswered whether a byte of an answer came before */
-  onFailure(reason: string, hasAnswered: boolean): void
-  /** More may be written again. */
-  onServiceDrain(): void
-}
-
-/** Answers before the answer; more of them are no use to anybody. */
-const MAX_INTERIM = 32
 /** The silence after which the system asks whether the service is still there. */
 const PROBE_AFTER_MS = 60_000
 
 /** One connection to a service: one exchange after another. */
-export class ServiceConnection implements BodySink {
+export class ServiceConnection implements BodySink, ServiceChannel {
   /** Whether an exchange was on it before: the service may be closing it. */
   isReused = false
   #sink: AnswerSink | undefined
   #method = ''
   #heads = new HeadReader('response')
   #body: MessageBodyReader | undefined
+  #isChunked = false
   #isRaw = false
   #hasAnswered = false
   #isConnected = false
@@ -51,7 +39,9 @@ export class ServiceConnection implements BodySink {
   constructor(
     private readonly socket: Socket,
     connected: 'connect' | 'secureConnect',
-    private readonly onClosed: () => void
+    private readonly onClosed: () => void,
+    /** Called when the next exchange may use the connection. */
+    private readonly onFree: () => void
   ) {
     socket.setNoDelay(true)
     socket.once(connected, () => {
@@ -80,21 +70,27 @@ export class ServiceConnection implements BodySink {
     return !this.socket.destroyed && this.socket.readable
   }
 
-  /** Begins an exchange. @param method of the request, by which the answer is read */
-  begin(method: string, sink: AnswerSink): void {
-    this.#method = method
+  begin(outgoing: OutgoingRequest, sink: AnswerSink): void {
+    this.#method = outgoing.head.method
+    this.#isChunked = outgoing.framing === 'chunked'
     this.#sink = sink
     this.#hasAnswered = false
     this.#interim = 0
     this.#heads = new HeadReader('response')
+    this.#writer.write(headForService(outgoing))
   }
 
-  /** Writes; what is written in one turn goes together. @returns false when no more should be written until `onServiceDrain` */
-  write(bytes: Buffer): boolean {
-    return this.#writer.write(bytes)
+  write(piece: Buffer): boolean {
+    if (!this.#isChunked) return this.#writer.write(piece)
+    let hasRoom = true
+    for (const part of formatChunk(piece)) hasRoom = this.#writer.write(part)
+    return hasRoom
   }
 
-  /** Ends the direction to the service: of raw bytes. */
+  finish(trailers: Fields): void {
+    if (this.#isChunked) this.#writer.write(formatLastChunk(trailers))
+  }
+
   end(): void {
     this.#writer.end()
   }
@@ -107,21 +103,14 @@ export class ServiceConnection implements BodySink {
     this.socket.resume()
   }
 
-  /**
-   * Ends the exchange.
-   * @param isComplete whether the whole request was sent
-   * @returns whether the next exchange may use the connection
-   */
-  release(isComplete: boolean): boolean {
+  release(isSent: boolean): void {
     this.#sink = undefined
     this.#body = undefined
-    if (isComplete && this.#isPersistent && this.isOpen) {
+    if (isSent && this.#isPersistent && this.isOpen) {
       this.isReused = true
       this.socket.resume()
-      return true
-    }
-    this.close()
-    return false
+      this.onFree()
+    } else this.close()
   }
 
   /** Ends it at once. Behind an upgrade the end would pass for one in order: a reset is none. */

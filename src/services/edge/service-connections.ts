@@ -1,6 +1,7 @@
-import { connect as connectPlain } from 'node:net'
-import { type ConnectionOptions, connect as connectTls } from 'node:tls'
+import type { ConnectionOptions } from 'node:tls'
+import type { ServiceChannels } from './service-channel.js'
 import { ServiceConnection } from './service-connection.js'
+import { openServiceSocket, type ServiceAddress } from './service-sockets.js'
 
 /** The trust settings of TLS connections; empty: the certificates that Node trusts. */
 export interface Trust {
@@ -10,21 +11,13 @@ export interface Trust {
   readonly allowPartialTrustChain?: true
 }
 
-/** The address of a service. */
-export interface ServiceAddress {
-  readonly host: string
-  readonly port: number
-  readonly isTls: boolean
-}
-
-const CONNECT_TIMEOUT_MS = 10_000
 /** Most servers close an unused connection after 5 s: ours is gone before, or a request would meet its end. */
 const IDLE_LIMIT_MS = 4_000
 /** Connections that nobody uses, kept for the next request. */
 const MAX_IDLE = 256
 
-/** The connections to one service, each used again where the service allows it. */
-export class ServiceConnections {
+/** The connections to one service in HTTP/1, each used again where the service allows it. */
+export class ServiceConnections implements ServiceChannels {
   readonly #idle: ServiceConnection[] = []
   readonly #all = new Set<ServiceConnection>()
   /** The connections that another exchange may have. */
@@ -37,8 +30,7 @@ export class ServiceConnections {
     private readonly tls: () => ConnectionOptions
   ) {}
 
-  /** A connection for one exchange; a new one is still being opened. @param isNew no connection that was used before */
-  take(isNew = false): ServiceConnection {
+  take(isNew: boolean): ServiceConnection {
     const tls = this.tls()
     if (tls !== this.#usedTls) this.renew()
     this.#usedTls = tls
@@ -49,18 +41,6 @@ export class ServiceConnections {
     return this.#open(tls)
   }
 
-  /** Takes a connection back after an exchange. @param isComplete whether the whole request was sent */
-  giveBack(connection: ServiceConnection, isComplete: boolean): void {
-    if (!connection.release(isComplete)) return
-    if (this.#idle.length >= MAX_IDLE || !this.#reusable.has(connection)) {
-      connection.close()
-      return
-    }
-    connection.closeAfter(IDLE_LIMIT_MS)
-    this.#idle.push(connection)
-  }
-
-  /** Closes connections that nobody uses; the others are not used again. */
   renew(): void {
     for (const connection of this.#idle.splice(0)) connection.close()
     this.#reusable.clear()
@@ -71,28 +51,30 @@ export class ServiceConnections {
     this.renew()
   }
 
+  /** Keeps a connection for the next exchange. */
+  #keep(connection: ServiceConnection): void {
+    if (this.#idle.length >= MAX_IDLE || !this.#reusable.has(connection)) {
+      connection.close()
+      return
+    }
+    connection.closeAfter(IDLE_LIMIT_MS)
+    this.#idle.push(connection)
+  }
+
   #open(tls: ConnectionOptions): ServiceConnection {
-    const { host, port, isTls } = this.address
-    const shared = { host, port, allowHalfOpen: true }
-    const servername = /^[\d.]+$|:/.test(host) ? {} : { servername: host }
-    const socket = isTls
-      ? connectTls({ ...shared, ...servername, ALPNProtocols: ['http/1.1'], ...tls })
-      : connectPlain(shared)
-    const connected = isTls ? 'secureConnect' : 'connect'
-    const connection: ServiceConnection = new ServiceConnection(socket, connected, () => {
+    const { socket, connected, isInTime } = openServiceSocket(this.address, tls, ['http/1.1'])
+    const onClosed = () => {
       this.#all.delete(connection)
       this.#reusable.delete(connection)
       const index = this.#idle.indexOf(connection)
       if (index !== -1) this.#idle.splice(index, 1)
-    })
+    }
+    const connection: ServiceConnection = new ServiceConnection(socket, connected, onClosed, () =>
+      this.#keep(connection)
+    )
     this.#all.add(connection)
     this.#reusable.add(connection)
-    const timer = setTimeout(() => {
-      socket.destroy(Object.assign(new Error(`no connection within ${CONNECT_TIMEOUT_MS} ms`), { code: 'ETIMEDOUT' }))
-    }, CONNECT_TIMEOUT_MS)
-    const stop = () => clearTimeout(timer)
-    socket.once(connected, stop)
-    socket.once('close', stop)
+    socket.once(connected, isInTime)
     return connection
   }
 }

@@ -2,6 +2,7 @@ import type { HeadChange, OutgoingHead } from '../credentials/edge-credentials.j
 import type { ServiceRequest } from '../exchange/service-request.js'
 import { isNamed } from '../http1/fields.js'
 import { formatHead, requestLine } from '../http1/format.js'
+import type { OutgoingRequest } from './service-channel.js'
 
 export interface ServiceHeadOptions {
   /** The path of the base URL, without a slash at its end. */
@@ -22,8 +23,8 @@ export function outgoingHead({ head }: ServiceRequest, { prefix, host }: Service
   return { method: head.method, target, fields }
 }
 
-/** The head of a request as the service gets it. */
-export function headForService(head: OutgoingHead, { body, upgrade }: ServiceRequest, change: HeadChange): Buffer {
+/** The head of a request as a service in HTTP/1 gets it. */
+export function headForService({ head, change, framing, upgrade }: OutgoingRequest): Buffer {
   const fields: string[] = []
   let takesTrailers = false
   for (let at = 0; at + 1 < head.fields.length; at += 2) {
@@ -35,7 +36,7 @@ export function headForService(head: OutgoingHead, { body, upgrade }: ServiceReq
   fields.push(...change.added)
   if (upgrade !== undefined) fields.push('Connection', 'Upgrade', 'Upgrade', upgrade)
   else if (takesTrailers) fields.push('Connection', 'TE')
-  if (body === 'chunked') fields.push('Transfer-Encoding', 'chunked')
+  if (framing === 'chunked') fields.push('Transfer-Encoding', 'chunked')
   return formatHead(requestLine(head), fields)
 }
 

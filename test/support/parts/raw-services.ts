@@ -1,12 +1,9 @@
 import { once } from 'node:events'
 import { type AddressInfo, connect, createServer, type Socket } from 'node:net'
 import { type TestContext, test } from 'node:test'
-import { startClient } from '../../../src/client-proxy/start-client.js'
 import type { CallerLimits } from '../../../src/services/entry/caller-connection.js'
-import { silentLogger } from '../../../src/values/logging/logger.js'
 import { eventually } from '../eventually.js'
-import { startRelayChain } from './relay-chain.js'
-import { startEntryOf } from './service-entries.js'
+import { startRelaysTo } from './relays-to-service.js'
 
 /** Relays between caller and client in the tests that follow. */
 let levelsOfTests = 1
@@ -123,24 +120,7 @@ export async function startRawService(
   await once(service, 'listening')
   t.after(() => service.close())
   const servicePort = otherPort ?? (service.address() as AddressInfo).port
-  const relays = await startRelayChain(t, levels)
-  const [first, last] = [relays[0], relays.at(-1)]
-  if (first === undefined || last === undefined) throw new RangeError('there has to be a relay')
-  const { keys } = first.parts
-  const { upper } = last
-  const port = await startEntryOf(t, keys, limits)
-  const client = await startClient({
-    serverUrl: upper.url,
-    baseUrl: new URL(`http://127.0.0.1:${servicePort}${basePath}`),
-    clientKey: 'git',
-    clientId: 'one',
-    secrets: { token: 'secret', ca: [upper.certificate.certificatePem] },
-    lostLogLines: () => 0,
-    healthListen: { host: '127.0.0.1', port: 0 },
-    logger: silentLogger
-  })
-  t.after(() => client.stop())
-  await eventually('the key at the first relay', () => keys.has('git'))
+  const port = await startRelaysTo(t, `http://127.0.0.1:${servicePort}${basePath}`, { levels, limits })
   return {
     port,
     servicePort,

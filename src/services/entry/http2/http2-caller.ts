@@ -8,6 +8,7 @@ import { type Fields, NO_FIELDS } from '../../http1/fields.js'
 import { parseResponseHead } from '../../http1/parse-heads.js'
 import { checkTrailerNames } from '../../http1/trailers.js'
 import { readHeaderBlock, toHttp2Headers } from '../../http2/header-blocks.js'
+import { type MessageEnd, watchMessageEnd } from '../../http2/message-end.js'
 import { CallerExchange, type ExchangeCaller } from '../caller-exchange.js'
 import type { ServiceEntry, ServiceRefusal } from '../service-entry.js'
 import { dropRest } from './drop-rest.js'
@@ -37,6 +38,7 @@ export class Http2Caller implements ExchangeCaller {
   readonly #writer: SocketWriter
   readonly #onProgress: () => void
   #isWhole: boolean
+  readonly #end: MessageEnd
   #requestTrailers: Fields = NO_FIELDS
   #trailers: Fields = NO_FIELDS
   #takesBody = true
@@ -47,6 +49,7 @@ export class Http2Caller implements ExchangeCaller {
     this.#stream = stream
     this.#onProgress = onProgress
     this.#isWhole = isWhole
+    this.#end = watchMessageEnd(stream)
     this.exchange = new CallerExchange(this, entry)
     stream.pause() // until there is somewhere to pass the body on to
     stream.on('data', (piece: Buffer) => {
@@ -171,7 +174,7 @@ export class Http2Caller implements ExchangeCaller {
   }
 
   #ended(): void {
-    if (this.#isWhole) return
+    if (this.#isWhole || !this.#end.hasCome) return
     this.#isWhole = true
     if (!this.exchange.isOver) this.exchange.bodyEnded(this.#requestTrailers)
   }

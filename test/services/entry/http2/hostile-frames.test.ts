@@ -158,6 +158,23 @@ test('a body that is longer or shorter than its length resets the request', asyn
   }
 })
 
+test('a body that comes with its head is one, and one that its caller resets is not complete', async t => {
+  const tree = await startRawService(t)
+  const head = get(PATH, { ':method': 'POST' })
+  const body = frame(FRAME.data, END_STREAM, 1, Buffer.from('abc'))
+  rawHttp2(t, tree.port).send(headersFrame(1, head, 0), body)
+  const service = await tree.accepted()
+  await service.until(/3\r\nabc\r\n0\r\n\r\n$/)
+  const begun = frame(FRAME.data, 0, 1, Buffer.from('abc'))
+  for (const code of [constants.NGHTTP2_NO_ERROR, constants.NGHTTP2_CANCEL]) {
+    const caller = rawHttp2(t, tree.port).send(headersFrame(1, head, 0), begun)
+    const broken = await tree.accepted()
+    await broken.until(/3\r\nabc\r\n$/)
+    caller.send(resetFrame(1, code))
+    assert.match(await broken.closed(), /3\r\nabc\r\n$/)
+  }
+})
+
 test('trailers that frame or route are refused', async t => {
   const tree = await startRawService(t)
   const caller = rawHttp2(t, tree.port)
