@@ -23,6 +23,7 @@ import { createAgentRuns } from './agent-runs.js'
 import { certificateEnd, keepCertificateRenewed } from './certificate.js'
 import { FileScheduler } from './files/file-scheduler.js'
 import { type LiveConfig, liveConfig } from './live-config.js'
+import { OfferedServices } from './offered-services.js'
 import { endpointOf, handshakeOf } from './policy-server-endpoint.js'
 import { keepRunsPurged } from './run-purge.js'
 
@@ -75,6 +76,7 @@ class RunningAgent implements Agent {
   readonly #end: LowerLink
   readonly #dialer: Dialer
   readonly #files: FileScheduler
+  readonly #services: OfferedServices
   readonly #renewal: ReturnType<typeof keepCertificateRenewed>
   #app: Awaited<ReturnType<typeof buildAgentApp>> | undefined
   #purge: ReturnType<typeof keepRunsPurged> | undefined
@@ -85,14 +87,16 @@ class RunningAgent implements Agent {
     const { live, book, logger } = parts
     const { config, moveUpstream } = live
     const revocations = book ?? NO_REVOCATIONS
+    this.#services = new OfferedServices(config.nodeId, logger)
     this.#end = new LowerLink({
       routing: (request, response) => this.#route(request, response),
-      openLane: (linkId, purpose) => this.#dialer.openLane(linkId, purpose)
+      openLane: (linkId, purpose) => this.#dialer.openLane(linkId, purpose),
+      takeStream: this.#services.takeStream
     })
     const failover = createAgentFailover(config, moveUpstream, signal => this.#renewal.ask(signal), logger)
     this.#dialer = new Dialer({
       upper: async () => ({ ...(await endpointOf(movedTo(config, failover?.address))), revocations }),
-      handshake: () => handshakeOf(config),
+      handshake: async () => ({ ...(await handshakeOf(config)), hasServices: config.ownServices.length > 0 }),
       end: this.#end,
       follower: failover,
       lane: () => config.upstream.lane,
@@ -103,8 +107,9 @@ class RunningAgent implements Agent {
   }
 
   async start(): Promise<void> {
-    const { remoteRuns, logger } = this.parts
+    const { live, remoteRuns, logger } = this.parts
     this.#app = await this.#buildApp()
+    await this.#services.offer(live.config.ownServices)
     this.#dialer.onChange(({ isConnected }) => {
       if (isConnected) this.#files.lookAtAll()
     })
@@ -119,9 +124,11 @@ class RunningAgent implements Agent {
     try {
       const again = await reloadAgentConfig(live.config.directory)
       await endpointOf(again)
-      const { waiting, upstream, files } = live.take(again)
+      const { waiting, upstream, files, hadServices } = live.take(again)
+      await this.#services.offer(live.config.ownServices)
       configureLogLevel(again.logging.level)
       if (files) this.#files.restart()
+      if (!hadServices && live.config.ownServices.length > 0) this.#dialer.redial('there are services now')
       if (upstream) this.#dialer.redial('the policy server is another one in agent.conf')
       if (waiting.length > 0) logger.warn({ settings: waiting }, 'settings changed; restart to apply them')
       logger.info({}, 'reloaded')
@@ -140,17 +147,19 @@ class RunningAgent implements Agent {
     const { book, storage, remoteRuns } = this.parts
     const { stopTimeoutMs } = this.parts.live.config.agent
     this.#isStopping = true
+    this.#services.announceNone() // the relay chooses another way from now on
     await Promise.all([
       this.#files.stop(),
       this.#renewal.stop(),
       this.#purge?.stop(),
-      settledWithin(remoteRuns.drain(), stopTimeoutMs)
+      settledWithin(Promise.all([remoteRuns.drain(), withoutStreams(this.#end)]), stopTimeoutMs)
     ])
     await remoteRuns.stop()
     await settledWithin(drained(this.#end), LAST_ANSWERS_MS) // how runs ended is still to be told
     this.#stopping.abort(new RelayError('STOPPING', 'the agent is stopping; ask again in a minute'))
     await this.#dialer.stop()
     this.#end.close()
+    this.#services.close()
     await this.#app?.close()
     await book?.stop()
     storage.close()
@@ -189,6 +198,11 @@ class RunningAgent implements Agent {
       protocol: formatVersions(PROTOCOL_VERSIONS)
     }
   }
+}
+
+/** Resolves when no service is asked any more. */
+async function withoutStreams(end: LowerLink): Promise<void> {
+  while (end.activeStreams > 0) await sleep(LOOK_EVERY_MS, undefined, { ref: false })
 }
 
 /** Resolves when nothing is asked any more. */

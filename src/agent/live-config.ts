@@ -17,6 +17,8 @@ export interface Change {
   readonly waiting: readonly string[]
   readonly upstream: boolean
   readonly files: boolean
+  /** Whether there were services before. */
+  readonly hadServices: boolean
 }
 
 export interface LiveConfig {
@@ -51,6 +53,9 @@ export function liveConfig(atStart: AgentConfig): LiveConfig {
     get share() {
       return present.share
     },
+    get ownServices() {
+      return present.ownServices
+    },
     get logging() {
       return present.logging
     },
@@ -69,7 +74,8 @@ export function liveConfig(atStart: AgentConfig): LiveConfig {
       return {
         waiting: AT_START.filter(([, value]) => value(read) !== value(atStart)).map(([name]) => name),
         upstream: !isDeepStrictEqual(before.upstream, read.upstream),
-        files: !isDeepStrictEqual([before.receive, before.share], [read.receive, read.share])
+        files: !isDeepStrictEqual([before.receive, before.share], [read.receive, read.share]),
+        hadServices: before.ownServices.length > 0
       }
     }
   }

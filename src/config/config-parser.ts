@@ -27,6 +27,7 @@ import {
   wholeNumber
 } from './readers/value-readers.js'
 import { readServiceListeners } from './service-listeners-parser.js'
+import { readOwnServices } from './services/service-parser.js'
 import { readServices } from './services-parser.js'
 import { readSharedFiles, readSharedFolder } from './shared-files-parser.js'
 import { placeTreeFiles, readTree } from './tree-parser.js'
@@ -100,6 +101,7 @@ function readMain(main: Section, directory: string, readFile: ReadFile): Omit<Co
     storage,
     services: readServices(main.section('services'), general),
     serviceListeners: readServiceListeners(main, general, directory),
+    ownServices: readOwnServices(main, directory),
     metrics: { allowedNetworks: main.section('metrics').read('allowed_networks', networks, []) },
     tokens: readTokens(main.section('tokens'), directory)
   }

@@ -1,5 +1,6 @@
 import type { NetworkSet } from '../network/network-set.js'
 import type { LogLevel } from '../values/logging/logger.js'
+import type { ServiceConfig } from './services/service-config.js'
 
 export interface ListenAddress {
   readonly host: string
@@ -180,6 +181,8 @@ export interface Config {
   }
   /** `[[service_listener]]`: listeners whose paths reach a service unchanged. Treeline only. */
   readonly serviceListeners: readonly ServiceListenerConfig[]
+  /** `[[service]]`: services that this relay reaches itself. Treeline only. */
+  readonly ownServices: readonly ServiceConfig[]
   /** Networks that may read the metrics. Treeline only. */
   readonly metrics: { readonly allowedNetworks: NetworkSet }
   /** Files with tokens. Treeline only. */

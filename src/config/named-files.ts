@@ -8,6 +8,7 @@ import { isPrivileged } from '../file-system/permissions/root.js'
 import { writerName } from '../file-system/permissions/writers.js'
 import type { AgentConfig } from './agent/agent-config.js'
 import { type Config, ConfigError } from './config.js'
+import { filesOfServices } from './services/service-files.js'
 
 /** A file that a configuration names, by its setting; undefined where it names none. */
 type NamedFile = readonly [setting: string, path: string | undefined]
@@ -49,6 +50,7 @@ export function filesNamedByRelay({
   upstream,
   sharedFolder,
   serviceListeners,
+  ownServices,
   tokens
 }: Config): NamedFile[] {
   return [
@@ -65,6 +67,7 @@ export function filesNamedByRelay({
       ['service_listener.certificate_file', certificateFile],
       ['service_listener.key_file', keyFile]
     ]),
+    ...filesOfServices(ownServices).map(({ key, path }): NamedFile => [key, path]),
     ['tokens.admin_file', tokens.adminFile],
     ['tokens.clients_file', tokens.clientsFile]
   ]
@@ -72,13 +75,14 @@ export function filesNamedByRelay({
 
 /** The same of an agent. */
 export function filesNamedByAgent(config: AgentConfig): NamedFile[] {
-  const { certificateFile, keyFile, signingKeyFile, upstream, share } = config
+  const { certificateFile, keyFile, signingKeyFile, upstream, share, ownServices } = config
   return [
     ['certificate_file', certificateFile],
     ['key_file', keyFile],
     ['signing_key_file', signingKeyFile === keyFile ? undefined : signingKeyFile],
     ['upstream.server_certificate_file', upstream.serverCertificateFile],
     ['upstream.ca_file', upstream.caFile],
-    ...share.map(({ path }): NamedFile => ['agent.share.path', path])
+    ...share.map(({ path }): NamedFile => ['agent.share.path', path]),
+    ...filesOfServices(ownServices).map(({ key, path }): NamedFile => [key, path])
   ]
 }

@@ -146,7 +146,7 @@ async function makeOwnLink(
       credentials: readCredentials(await ownCertificate(config()), namesIn(config())),
       program: VERSION,
       versions,
-      hasServices: config().links.accept
+      hasServices: config().links.accept || config().ownServices.length > 0
     }),
     end,
     lane: () => config().links.lane,

@@ -41,6 +41,7 @@ export async function startRelay(options: RelayOptions): Promise<Relay> {
     logger
   })
   const { treeSync } = parts.services
+  await parts.serviceParts.own.replace(config.ownServices)
   const { revocationExchange } = parts
   links.dialer?.onChange(({ isConnected }) => {
     if (!isConnected) return
@@ -54,6 +55,7 @@ export async function startRelay(options: RelayOptions): Promise<Relay> {
     serviceListeners.renewCertificate(renewed)
   })
   parts.system.onReload(async () => {
+    await adaptServices(parts)
     const problems = [await listeners.lookAtSocket(), await serviceListeners.adapt()]
     const found = problems.filter(problem => problem !== undefined)
     return found.length === 0 ? undefined : found.join('; ')
@@ -83,6 +85,15 @@ export async function startRelay(options: RelayOptions): Promise<Relay> {
       return stopped
     }
   }
+}
+
+/** Offers the services of the configuration in force. */
+async function adaptServices({ services, serviceParts, links }: RelayParts): Promise<void> {
+  const { ownServices, links: setting } = services.config()
+  const had = serviceParts.own.count > 0
+  await serviceParts.own.replace(ownServices)
+  // a link that said that there are none is not asked for them
+  if (!had && ownServices.length > 0 && !setting.accept) links.dialer?.redial('there are services now')
 }
 
 /**
@@ -117,6 +128,7 @@ async function stop(
     parts.services.revocations?.stop()
   ])
   await serviceListeners.stop()
+  parts.serviceParts.own.close()
   parts.tokens.close()
   await parts.links.stop()
   listeners.cut()

@@ -33,7 +33,14 @@ const keys = documentedKeys(read('docs/configuration.md'))
 
 test('the page names every key that is read', () => {
   const named = new Set(keys.map(({ key }) => key))
-  const parsers = ['config-parser', 'logging-parser', 'services-parser', 'service-listeners-parser']
+  const parsers = [
+    'config-parser',
+    'logging-parser',
+    'services-parser',
+    'service-listeners-parser',
+    'services/service-parser',
+    'services/credentials-parser'
+  ]
   const source = parsers.map(name => read(`src/config/${name}.ts`)).join('')
   const readKeys = [...source.matchAll(/\.(?:read|optional)\(\s*'([a-z_]+)'/g)].map(([, key = '']) => key)
   assert.ok(readKeys.length > 35)
@@ -61,7 +68,7 @@ test('the examples of the page are good configurations', () => {
   const examples = [...read('docs/configuration.md').matchAll(/```toml\n([\s\S]*?)```/g)].map(
     ([, example = '']) => example
   )
-  assert.equal(examples.length, 4)
+  assert.equal(examples.length, 5)
   for (const example of examples) {
     const base = example.includes('node_id') ? '' : `[general]\n${ID}\n[output.upstream]\n${HOST}\n`
     assert.deepEqual(parseConfig(`${base}${example}`, '', '/etc/relay', () => '').notices, [])

@@ -1,4 +1,5 @@
 import type { Config, ConfigNotice, ListenAddress } from '../config.js'
+import type { ServiceConfig } from '../services/service-config.js'
 
 /** A file that another node shares with this one. */
 export interface ReceiveConfig {
@@ -62,6 +63,8 @@ export interface AgentConfig {
   }
   readonly receive: readonly ReceiveConfig[]
   readonly share: readonly ShareConfig[]
+  /** `[[service]]`: services that this agent offers. */
+  readonly ownServices: readonly ServiceConfig[]
   readonly logging: Config['logging']
   readonly notices: readonly ConfigNotice[]
 }

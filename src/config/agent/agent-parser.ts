@@ -22,6 +22,7 @@ import {
   type ValueReader,
   wholeNumber
 } from '../readers/value-readers.js'
+import { readOwnServices } from '../services/service-parser.js'
 import type { AgentConfig, ReceiveConfig, ShareConfig } from './agent-config.js'
 
 const FILE = 'agent.conf'
@@ -55,6 +56,7 @@ export function parseAgentConfig(agentToml: string, loggingToml: string | undefi
     agent: readAgent(agent, directory),
     receive: agent.sections('receive', MAX_ENTRIES).map(entry => readReceive(entry)),
     share: agent.sections('share', MAX_ENTRIES).map(entry => readShare(entry)),
+    ownServices: readOwnServices(file, directory),
     logging: parseLogging(logging),
     notices: findings.notices
   }

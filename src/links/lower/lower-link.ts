@@ -144,9 +144,14 @@ export class LowerLink {
   }
 
   get activeRequests(): number {
+    return this.#activeRequests + this.activeStreams
+  }
+
+  /** Streams that have not ended. */
+  get activeStreams(): number {
     let streams = 0
     for (const { count } of this.#streams) streams += count
-    return this.#activeRequests + streams
+    return streams
   }
 
   /** Whether a request came over one of these. @param request Node's, of HTTP/1.1 or HTTP/2 */

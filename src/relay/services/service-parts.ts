@@ -9,6 +9,7 @@ import { KeysBelow } from '../../services/keys/keys-below.js'
 import { followClients } from '../../services/keys/registered-clients.js'
 import { removeBelow, takeRemovals } from '../../services/keys/remove-below.js'
 import { MAX_KEYS, ServiceKeys } from '../../services/keys/service-keys.js'
+import { OwnServices } from '../../services/own/own-services.js'
 import { StreamKinds } from '../../services/streams/stream-kinds.js'
 
 /** The parts of a relay by which services are found and reached. */
@@ -19,6 +20,8 @@ export interface ServiceParts {
   readonly kinds: StreamKinds
   /** Tells the policy server of the keys. */
   readonly announcer: KeyAnnouncer
+  /** The services that this relay reaches itself. */
+  readonly own: OwnServices
   /** Lists and removes clients, here and below. */
   readonly clients: ClientDirectory
 }
@@ -40,6 +43,7 @@ export function createServiceParts({ selfId, registry, links, logger }: ServiceP
   new KeysBelow({ registry, keys, selfId, logger }).start()
   const announcer = new KeyAnnouncer({ keys, logger })
   const clients = new ServiceDirectory({ keys, links, below: removeBelow })
+  const own = new OwnServices({ selfId, keys, logger })
   const kinds = new StreamKinds(selfId)
     .on('keys', announcer.take)
     .on('http', forwardStreams({ selfId, keys }))
@@ -47,5 +51,5 @@ export function createServiceParts({ selfId, registry, links, logger }: ServiceP
       'remove',
       takeRemovals(selfId, (selection, hops) => clients.removeSelected(selection, hops))
     )
-  return { keys, kinds, announcer, clients }
+  return { keys, kinds, announcer, own, clients }
 }

@@ -1,27 +1,28 @@
 import type { FramedStream, StreamSink } from '../../links/streams/framed-stream.js'
 import { MAX_WHOLE_BYTES, RESET } from '../../links/streams/stream-protocol.js'
 import { errorMessage } from '../../values/failures/system-error.js'
+import { formatDuration } from '../../values/time/duration.js'
 import { CredentialsError } from '../credentials/edge-credentials.js'
 import { cleanFields } from '../exchange/clean-fields.js'
-import {
-  type AnswerBody,
-  formatAnswer,
-  formatInterim,
-  formatTrailers,
-  parseExchangeMessage
-} from '../exchange/exchange-messages.js'
+import { formatAnswer, formatInterim, formatTrailers, parseExchangeMessage } from '../exchange/exchange-messages.js'
 import { bodyBytes, type ServiceRequest } from '../exchange/service-request.js'
 import { type Fields, NO_FIELDS } from '../http1/fields.js'
 import type { BodyFraming } from '../http1/framing.js'
 import type { ResponseHead } from '../http1/heads.js'
 import { BadOpeningError } from '../streams/open-line.js'
 import { fieldsForCaller } from './answer-fields.js'
+import { AnswerWait } from './answer-wait.js'
+import { DroppedRest } from './dropped-rest.js'
+import { bodyOf, isRepeatable, isServicesTurn } from './message-kinds.js'
+import { answerInPlace } from './own-answer.js'
 import type { AnswerSink, OutgoingRequest, ServiceChannel } from './service-channel.js'
-import { isRemoved } from './service-head.js'
+import { withoutRemoved } from './service-head.js'
 
 /** The service of an exchange. */
 export interface ExchangeService {
   readonly baseUrl: URL
+  /** The longest wait for the head of an answer, in ms; undefined: none. */
+  readonly responseTimeoutMs: number | undefined
   /** A channel, whose connection may still be opening. @param isNew on no connection that was used before */
   take(isNew: boolean): ServiceChannel
   /** The request as the service gets it. @throws {CredentialsError} (or rejects with it) */
@@ -31,8 +32,6 @@ export interface ExchangeService {
   /** @param status undefined: the service gave no answer */
   onAnswered(status: number | undefined): void
 }
-
-const REPEATABLE = new Set(['GET', 'HEAD', 'OPTIONS', 'PUT', 'DELETE'])
 
 /** One request at the service, and its answer on the way back. */
 export class EdgeExchange implements StreamSink, AnswerSink {
@@ -50,6 +49,7 @@ export class EdgeExchange implements StreamSink, AnswerSink {
   #hasEnded = false
   /** Bytes that the connection to the service takes later. */
   #held = 0
+  readonly #wait: AnswerWait
   #isOver = false
   #isAnswering = false
   #isPaused = false
@@ -64,6 +64,7 @@ export class EdgeExchange implements StreamSink, AnswerSink {
     private outgoing: OutgoingRequest
   ) {
     this.#missing = bodyBytes(request)
+    this.#wait = new AnswerWait(service.responseTimeoutMs, () => this.#waitedTooLong())
     this.#isSent = request.upgrade !== undefined // it has no body; its stream ends when the offer is answered
     this.#connection = this.#begin(false)
   }
@@ -76,8 +77,13 @@ export class EdgeExchange implements StreamSink, AnswerSink {
       return
     }
     this.#hasSentBody = true
-    if (this.#connection.write(piece)) this.stream.consumed(piece.length)
-    else this.#held += piece.length
+    if (this.#connection.write(piece)) {
+      this.stream.consumed(piece.length)
+      this.#wait.end() // the caller has more to send
+    } else {
+      this.#held += piece.length
+      if (!this.#isAnswering) this.#wait.begin()
+    }
   }
 
   onMessage(payload: Buffer): void {
@@ -87,7 +93,7 @@ export class EdgeExchange implements StreamSink, AnswerSink {
       if (message.kind !== 'trailers') throw new BadOpeningError('an answer in place of a request')
       if (this.#hasTrailers) throw new BadOpeningError('trailers of a request that come twice')
       this.#hasTrailers = true
-      this.#trailers = withoutFields(cleanFields(message.trailers), name => isRemoved(name, this.outgoing.change))
+      this.#trailers = withoutRemoved(cleanFields(message.trailers), this.outgoing.change)
     } catch (error) {
       this.#giveUp(errorMessage(error))
     }
@@ -96,6 +102,7 @@ export class EdgeExchange implements StreamSink, AnswerSink {
   onEnd(): void {
     this.#isSent = true
     this.#hasEnded = true
+    if (!this.#isAnswering) this.#wait.begin()
     if (this.#isRaw) this.#connection.end()
     else if (this.request.body === 'length' && this.#missing > 0) this.#giveUp('a body that ended early')
     else if (this.request.body !== 'none') this.#connection.finish(this.#trailers)
@@ -103,6 +110,7 @@ export class EdgeExchange implements StreamSink, AnswerSink {
 
   onReset(): void {
     this.#isOver = true
+    this.#wait.end()
     this.#connection.close()
   }
 
@@ -113,10 +121,13 @@ export class EdgeExchange implements StreamSink, AnswerSink {
   }
 
   onInterim(head: ResponseHead): void {
-    if (head.status === 100) this.stream.message(formatInterim({ ...head, fields: NO_FIELDS }))
+    if (head.status !== 100) return
+    this.stream.message(formatInterim({ ...head, fields: NO_FIELDS }))
+    if (!this.#hasEnded) this.#wait.end() // the caller goes on with the body
   }
 
   onAnswerHead(head: ResponseHead, framing: BodyFraming | undefined): void {
+    this.#wait.end()
     if (framing === undefined && this.request.upgrade === undefined) {
       this.#answerFailed('it switches protocols, which nobody asked for')
       return
@@ -174,6 +185,7 @@ export class EdgeExchange implements StreamSink, AnswerSink {
       return
     }
     this.#isOver = true
+    this.#wait.end()
     if (!this.#isAnswering) this.service.onAnswered(undefined)
     this.stream.reset(isUnsent ? RESET.refused : RESET.broken, `no answer from the service: ${reason}`)
   }
@@ -182,11 +194,13 @@ export class EdgeExchange implements StreamSink, AnswerSink {
     const held = this.#held
     this.#held = 0
     this.stream.consumed(held)
+    if (!this.#hasEnded) this.#wait.end()
   }
 
   #begin(isNew: boolean): ServiceChannel {
     const connection = this.service.take(isNew)
     connection.begin(this.outgoing, this)
+    if (isServicesTurn(this.request)) this.#wait.begin()
     return connection
   }
 
@@ -215,6 +229,16 @@ export class EdgeExchange implements StreamSink, AnswerSink {
     for (const event of later) event()
   }
 
+  #waitedTooLong(): void {
+    if (this.#isOver || this.#isAnswering) return
+    this.#isOver = true
+    this.#connection.close()
+    this.service.onAnswered(undefined)
+    const limit = formatDuration(this.service.responseTimeoutMs ?? 0)
+    answerInPlace(this.stream, this.request.head.method, 504, `the service did not answer within ${limit}`)
+    this.#passRest()
+  }
+
   /** Reads and drops the rest of the request: the answer has ended without it. */
   #passRest(): void {
     this.onServiceDrain()
@@ -231,6 +255,7 @@ export class EdgeExchange implements StreamSink, AnswerSink {
   #giveUp(reason: string): void {
     if (this.#isOver) return
     this.#isOver = true
+    this.#wait.end()
     this.#connection.close()
     this.stream.reset(RESET.broken, reason)
   }
@@ -246,36 +271,8 @@ export class EdgeExchange implements StreamSink, AnswerSink {
     return this.request.body === 'none' && this.#isRepeatable()
   }
 
-  /** Whether the service gets the request only once in effect when it gets it twice (RFC 9110, 9.2.2), and it is all here. */
+  /** Whether the request can be sent again: it is all here, and has the same effect twice. */
   #isRepeatable(): boolean {
-    return !this.#hasSentBody && this.request.body !== 'chunked' && REPEATABLE.has(this.request.head.method)
+    return !this.#hasSentBody && isRepeatable(this.request)
   }
-}
-
-/** Drops the rest of a request whose answer is complete. */
-class DroppedRest implements StreamSink {
-  constructor(private readonly stream: FramedStream) {}
-
-  onData(piece: Buffer): void {
-    this.stream.consumed(piece.length)
-  }
-
-  onMessage(payload: Buffer): void {
-    this.stream.consumed(payload.length)
-  }
-
-  onEnd(): void {}
-
-  onReset(): void {}
-
-  onDrain(): void {}
-}
-
-function withoutFields(fields: Fields, isRemoved: (name: string) => boolean): Fields {
-  return fields.filter((_text, at) => !isRemoved(fields[at - (at % 2)] ?? ''))
-}
-
-function bodyOf(framing: BodyFraming | undefined): AnswerBody {
-  if (framing === undefined) return 'raw'
-  return framing.kind === 'until-close' ? 'chunked' : framing.kind
 }

@@ -1,6 +1,7 @@
 import type { ConnectionOptions } from 'node:tls'
 import type { FramedStream } from '../../links/streams/framed-stream.js'
 import { RESET } from '../../links/streams/stream-protocol.js'
+import { LogLimit } from '../../values/logging/log-limit.js'
 import type { Logger } from '../../values/logging/logger.js'
 import {
   CredentialsError,
@@ -10,7 +11,6 @@ import {
   type OutgoingHead
 } from '../credentials/edge-credentials.js'
 import { climbs } from '../exchange/climbing-path.js'
-import { formatAnswer } from '../exchange/exchange-messages.js'
 import { parseServiceRequest, type ServiceRequest } from '../exchange/service-request.js'
 import { BadMessageError } from '../http1/bad-message-error.js'
 import { BadOpeningError, type Opening } from '../streams/open-line.js'
@@ -18,6 +18,7 @@ import type { TakeKind } from '../streams/stream-kinds.js'
 import { AwaitedRequest } from './awaited-request.js'
 import { EdgeExchange, type ExchangeService } from './edge-exchange.js'
 import { ServiceSessions } from './http2/service-sessions.js'
+import { answerInPlace } from './own-answer.js'
 import type { OutgoingRequest } from './service-channel.js'
 import { ServiceConnections } from './service-connections.js'
 import { outgoingHead, type ServiceHeadOptions } from './service-head.js'
@@ -25,10 +26,16 @@ import type { ServiceProtocol } from './service-protocol.js'
 
 export interface HttpServiceOptions {
   readonly baseUrl: URL
+  /** Names it in the log, where this process has several. */
+  readonly key?: string
+  /** Whether the service gets the `Host` that the caller asked for. @default that of the base URL */
+  readonly keepsHost?: boolean
   /** The version of HTTP that the service speaks. @default 'http/1.1' */
   readonly protocol?: ServiceProtocol | undefined
   /** The trust in the service, asked for each request: another object once it has changed. */
   readonly tls: () => ConnectionOptions
+  /** The longest wait for the head of an answer, in ms: 504 then. @default none */
+  readonly responseTimeoutMs?: number | undefined
   /** Closed by the caller. @default the caller's own pass */
   readonly credentials?: EdgeCredentials | undefined
   readonly logger: Logger
@@ -47,16 +54,21 @@ export interface HttpService {
 
 /** Connects streams to the service at a base URL. */
 export function createHttpService(options: HttpServiceOptions): HttpService {
-  const { baseUrl, credentials, logger } = options
+  const { baseUrl, key, keepsHost = false, credentials } = options
+  const limited = new LogLimit(options.logger)
   const isTls = baseUrl.protocol === 'https:'
   const host = baseUrl.hostname.replace(/^\[|\]$/g, '')
   const port = baseUrl.port === '' ? (isTls ? 443 : 80) : Number(baseUrl.port)
   const Channels =
     options.protocol === undefined || options.protocol === 'http/1.1' ? ServiceConnections : ServiceSessions
   const connections = new Channels({ host, port, isTls }, joinTls(options.tls, credentials))
-  const head: ServiceHeadOptions = { prefix: baseUrl.pathname.replace(/\/+$/, ''), host: baseUrl.host }
+  const head: ServiceHeadOptions = {
+    prefix: baseUrl.pathname.replace(/\/+$/, ''),
+    host: keepsHost ? undefined : baseUrl.host
+  }
   const service: ExchangeService = {
     baseUrl,
+    responseTimeoutMs: options.responseTimeoutMs,
     take: isNew => connections.take(isNew),
     outgoing: request => {
       const outgoing = outgoingHead(request, head)
@@ -68,7 +80,7 @@ export function createHttpService(options: HttpServiceOptions): HttpService {
     refused: ({ change }) => credentials?.refused(change) ?? false,
     onAnswered: status => {
       options.onAnswered(status)
-      if (status === undefined) logger.warn({}, 'no answer from the base URL')
+      if (status === undefined) limited.warn(key ?? '', { key }, 'no answer from the base URL')
     }
   }
   return {
@@ -104,7 +116,12 @@ function take(stream: FramedStream, opening: Opening, service: ExchangeService):
   }
   const { target } = request.head
   if (target !== '*' && (!target.startsWith('/') || climbs(target))) {
-    refuse(stream, request, 400, 'the path has to begin with / and must not contain .. in any spelling')
+    answerInPlace(
+      stream,
+      request.head.method,
+      400,
+      'the path has to begin with / and must not contain .. in any spelling'
+    )
   } else begin(stream, request, service)
 }
 
@@ -144,14 +161,4 @@ async function beginLater(
 function refuseWithout(stream: FramedStream, error: unknown): void {
   if (!(error instanceof CredentialsError)) throw error
   stream.reset(RESET.refused, `no answer from the service: ${error.message}`)
-}
-
-/** Answers in place of the service. */
-function refuse(stream: FramedStream, { head }: ServiceRequest, status: number, message: string): void {
-  const text = Buffer.from(`${message}\n`)
-  const fields = ['Content-Type', 'text/plain; charset=utf-8', 'Content-Length', String(text.length)]
-  const isHead = head.method === 'HEAD'
-  stream.message(formatAnswer(isHead ? 'none' : 'length', { status, reason: '', minor: 1, fields }))
-  if (!isHead) stream.write(text)
-  stream.end()
 }

@@ -120,6 +120,12 @@ export class ServiceConnection implements BodySink, ServiceChannel {
     else this.socket.destroy() // TLS cannot be reset, and tells an end in order by a message of its own
   }
 
+  /** Ends the connection, and the exchange on it with a failure. */
+  breakOff(reason: string): void {
+    this.#failure ??= reason
+    this.socket.destroy()
+  }
+
   /** Sets how long the connection may stay unused, in ms; 0: as long as it likes. */
   closeAfter(ms: number): void {
     this.socket.setTimeout(ms)

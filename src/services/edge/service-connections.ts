@@ -23,6 +23,7 @@ export class ServiceConnections implements ServiceChannels {
   /** The connections that another exchange may have. */
   readonly #reusable = new Set<ServiceConnection>()
   #usedTls: ConnectionOptions | undefined
+  #isClosed = false
 
   /** @param tls asked for each exchange; another object once they have changed: former connections are not used again */
   constructor(
@@ -46,9 +47,11 @@ export class ServiceConnections implements ServiceChannels {
     this.#reusable.clear()
   }
 
+  /** Ends all exchanges, and those that are still to come. */
   close(): void {
-    for (const connection of this.#all) connection.close()
+    this.#isClosed = true
     this.renew()
+    for (const connection of this.#all) connection.breakOff('the service is not offered any more')
   }
 
   /** Keeps a connection for the next exchange. */
@@ -72,6 +75,7 @@ export class ServiceConnections implements ServiceChannels {
     const connection: ServiceConnection = new ServiceConnection(socket, connected, onClosed, () =>
       this.#keep(connection)
     )
+    if (this.#isClosed) connection.breakOff('the service is not offered any more')
     this.#all.add(connection)
     this.#reusable.add(connection)
     socket.once(connected, isInTime)

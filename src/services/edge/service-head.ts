@@ -1,6 +1,6 @@
 import type { HeadChange, OutgoingHead } from '../credentials/edge-credentials.js'
 import type { ServiceRequest } from '../exchange/service-request.js'
-import { isNamed } from '../http1/fields.js'
+import { type Fields, isNamed } from '../http1/fields.js'
 import { formatHead, requestLine } from '../http1/format.js'
 import type { OutgoingRequest } from './service-channel.js'
 
@@ -38,6 +38,13 @@ export function headForService({ head, change, framing, upgrade }: OutgoingReque
   else if (takesTrailers) fields.push('Connection', 'TE')
   if (framing === 'chunked') fields.push('Transfer-Encoding', 'chunked')
   return formatHead(requestLine(head), fields)
+}
+
+/** The trailers of a caller without those that credentials replace. */
+export function withoutRemoved(fields: Fields, change: HeadChange): Fields {
+  return change.removed.size === 0
+    ? fields
+    : fields.filter((_text, at) => !isRemoved(fields[at - (at % 2)] ?? '', change))
 }
 
 /** Whether credentials replace a field of the caller. */

@@ -91,8 +91,11 @@ export class AnnouncedReplicas implements StreamSink {
     if (this.#byNumber.has(number)) throw new BadAnnouncementError(`number ${number} comes twice`)
     if (facts.path.includes(this.taker.selfId)) return // the links lead in a circle
     const way = facts.staleSinceMs === undefined ? this.#way : undefined
+    const { remoteAddress, connectedAtMs } = this.link // as for a client: an agent tells of itself alone
     const replica: Replica =
-      kind === 'relay' ? { ...facts, path: [id, ...facts.path], way } : { ...facts, id, path: [], way }
+      kind === 'relay'
+        ? { ...facts, path: [id, ...facts.path], way }
+        : { ...facts, id, path: [], remoteAddress, connectedAtMs, way }
     const refusal = this.taker.take(replica, id)
     if (refusal === undefined) this.#byNumber.set(number, replica)
     else if (this.#isHeard) this.#isHeard = this.stream.message(Buffer.from(formatRefused(number, refusal)))

@@ -1,4 +1,5 @@
 import { isClientId, isClientKey } from '../../keys/tokens/client-key.js'
+import { type Annotations, parseAnnotations } from '../../values/annotations.js'
 import { isNodeId } from '../../values/ids.js'
 import { MAX_STREAM_HOPS } from './forward-stream.js'
 import type { ReplicaFacts } from './replica.js'
@@ -21,10 +22,6 @@ export class BadAnnouncementError extends Error {
 const MAX_LINE_CHARS = 16 * 1024
 const MAX_ADDRESS_CHARS = 100
 const MAX_REASON_CHARS = 300
-/** Annotations of one service, the length of a name, and that of all names and values together. */
-const MAX_ANNOTATIONS = 32
-const MAX_NAME_CHARS = 64
-const MAX_ANNOTATION_CHARS = 4 * 1024
 /** The last time that a `Date` can be. */
 const MAX_TIME_MS = 8.64e15
 const TYPE = /^[A-Za-z0-9_-]{1,64}$/
@@ -103,18 +100,10 @@ function readPath(value: unknown): string[] {
   })
 }
 
-function readAnnotations(value: unknown): Record<string, string> {
-  if (typeof value !== 'object' || value === null || Array.isArray(value)) throw faulty('annotations', value)
-  const entries = Object.entries(value)
-  let chars = 0
-  for (const [name, text] of entries) {
-    if (typeof text !== 'string' || name.length > MAX_NAME_CHARS || CONTROL.test(name) || CONTROL.test(text)) {
-      throw faulty('annotations', value)
-    }
-    chars += name.length + text.length
-  }
-  if (entries.length > MAX_ANNOTATIONS || chars > MAX_ANNOTATION_CHARS) throw faulty('annotations', value)
-  return Object.fromEntries(entries)
+function readAnnotations(value: unknown): Annotations {
+  const annotations = parseAnnotations(value)
+  if (annotations === undefined) throw faulty('annotations', value)
+  return annotations
 }
 
 function readNumber(name: string, value: unknown): number {

@@ -1,4 +1,5 @@
 import type { FramedStream } from '../../links/streams/framed-stream.js'
+import type { Annotations } from '../../values/annotations.js'
 
 /** The way to a replica: the link of a client, relay or agent. One object for as long as the link stands. */
 export interface ServiceWay {
@@ -26,7 +27,7 @@ export interface ReplicaFacts {
   readonly remoteAddress: string
   readonly connectedAtMs: number
   readonly type?: string | undefined
-  readonly annotations?: Readonly<Record<string, string>> | undefined
+  readonly annotations?: Annotations | undefined
   /** The time since which a link on its path is away: it cannot be reached, and is listed alone. */
   readonly staleSinceMs?: number | undefined
 }
