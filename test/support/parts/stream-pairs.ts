@@ -75,6 +75,8 @@ export async function lanePair(t: TestContext): Promise<[LinkStream, LinkStream]
 export interface StreamPair {
   readonly upper: StreamConnection
   readonly lower: StreamConnection
+  /** All bytes that the lower side sends. */
+  readonly sentUp: readonly Buffer[]
   /** Streams that the lower side was asked for, and what came over each. */
   readonly taken: { readonly payload: string; readonly stream: FramedStream; readonly received: Received }[]
   /** Has the lower side take streams in this way from now on. */
@@ -84,6 +86,8 @@ export interface StreamPair {
 /** Two stream connections that stand on one lane. */
 export async function connectionPair(t: TestContext, isConsumed = true, upperTakes?: TakeStream): Promise<StreamPair> {
   const [near, far] = await lanePair(t)
+  const sentUp: Buffer[] = []
+  near.on('data', (chunk: Buffer) => void sentUp.push(Buffer.from(chunk)))
   const taken: StreamPair['taken'] = []
   let takeNext: TakeStream = (stream, payload) => {
     taken.push({ payload: payload.toString(), stream, received: listenTo(stream, isConsumed) })
@@ -92,5 +96,5 @@ export async function connectionPair(t: TestContext, isConsumed = true, upperTak
   const take = (other: TakeStream) => {
     takeNext = other
   }
-  return { upper: new StreamConnection(near, { side: 'upper', take: upperTakes }), lower, taken, take }
+  return { upper: new StreamConnection(near, { side: 'upper', take: upperTakes }), lower, sentUp, taken, take }
 }
