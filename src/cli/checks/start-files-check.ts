@@ -3,6 +3,7 @@ import { resolve } from 'node:path'
 import type { AgentConfig } from '../../config/agent/agent-config.js'
 import type { Config } from '../../config/config.js'
 import { privateFilesOfAgent, privateFilesOfRelay } from '../../config/private-files.js'
+import type { ServiceConfig } from '../../config/services/service-config.js'
 import { parseSigningKey } from '../../file-exchange/key-files.js'
 import { readTextFile } from '../../file-system/files/text-file.js'
 import { isReadOnly, obstacleTo } from '../../file-system/folders/make-folder.js'
@@ -11,6 +12,7 @@ import { checkBelongs, parsePrivateKey, readEveryCertificate } from '../../keys/
 import { MIN_TOKEN_LENGTH } from '../../keys/tokens/admin-token.js'
 import { parseClientTokens } from '../../keys/tokens/client-token-rules.js'
 import { signingPassphrase } from '../../process/passphrase.js'
+import { checkCredentials } from '../../services/credentials/check-credentials.js'
 import { withheldWarnings } from '../../shared-folder/withheld-files.js'
 import { whyUnreadable } from '../../values/failures/file-failure.js'
 import { errorMessage, forbiddenPath } from '../../values/failures/system-error.js'
@@ -95,6 +97,7 @@ export async function checkRelayStart(config: Config): Promise<StartCheck> {
     ...(await commandWarnings(command, 'remote runs fail')),
     ...(await relayCertificateWarnings(config)),
     ...(await relayKeyWarnings(config)),
+    ...(await serviceWarnings(found, config.ownServices)),
     ...(await exposureWarnings(privateFilesOfRelay(config), user.uid)),
     ...user.warnings,
     ...(await openFolderWarnings([...folders, ...socket, ...configurationFolder(directory, user.uid)], user.uid))
@@ -137,6 +140,7 @@ export async function checkAgentStart(config: AgentConfig): Promise<StartCheck> 
     ...(await commandWarnings(named('agent.command', config.agent.command), 'runs fail')),
     ...(await Promise.all(commands.map(command => commandWarnings(command, 'it fails')))).flat(),
     ...(await agentCertificateWarnings(config)),
+    ...(await serviceWarnings(found, config.ownServices)),
     ...(await exposureWarnings(privateFilesOfAgent(config), user.uid)),
     ...paths.warnings,
     ...user.warnings,
@@ -255,6 +259,15 @@ async function checkToken(found: Findings, file: NamedFile | undefined): Promise
   const text = await read(found, file)
   if (text === undefined || file === undefined || text.trim().length >= MIN_TOKEN_LENGTH) return
   found.problems.push(`${file.key} ${file.path}: a token has at least ${MIN_TOKEN_LENGTH} characters`)
+}
+
+/** Warnings of services that would refuse requests. What this user may not read may be in order. */
+async function serviceWarnings(found: Findings, services: readonly ServiceConfig[]): Promise<readonly string[]> {
+  const { problems, notes } = await checkCredentials(services)
+  found.notes.push(...notes)
+  if (!found.isOther) return problems.map(problem => `${problem}; its requests are refused until that is mended`)
+  found.notes.push(...problems)
+  return []
 }
 
 async function commandWarnings(command: NamedFile | undefined, consequence: string): Promise<string[]> {

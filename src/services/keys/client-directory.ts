@@ -58,8 +58,15 @@ export class ServiceDirectory implements ClientDirectory {
     const { keys } = this.options
     const isKey = keys.has(name)
     const selection = isKey ? { key: name, id: clientId } : { key: undefined, id: clientId === undefined ? name : '' }
+    const hasOthers = [...keys.all()].some(replica => replica.way !== undefined && isSelected(replica, selection))
     const removed = await this.removeSelected(selection, 0)
     if (removed.length > 0) return sorted(removed).map(({ facts }) => facts)
+    if (hasOthers) {
+      throw new RelayError(
+        'NOT_FOUND',
+        `no client is registered under ${shown(name)}: an agent or relay offers it by a [[service]] of its configuration; remove that, and reload it`
+      )
+    }
     const who = isKey && clientId !== undefined ? `client ${shown(clientId)}` : 'client'
     throw new RelayError(
       'NOT_FOUND',
