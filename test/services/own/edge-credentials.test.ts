@@ -81,7 +81,7 @@ for (const [what, head, facts, body] of [
   ['that is not repeatable', ['POST /x HTTP/1.1', 'Host: relay'], {}, '']
 ] as const) {
   test(`the answer 401 to a request ${what} goes to the caller`, async t => {
-    const { own, open, next, url } = await startOwnServices(t)
+    const { own, open, next, url, lines } = await startOwnServices(t)
     const path = join(await ownFolder(t), 'secret')
     await writeFile(path, 'old')
     await own.replace([serviceConfig({ url, credentials: { type: 'bearer', place: { kind: 'file', path } } })])
@@ -93,6 +93,7 @@ for (const [what, head, facts, body] of [
     if (head !== GET) await writeFile(path, 'new')
     service.send(REFUSED)
     await until(() => assert.match(received.text, /401 Unauthorized[\s\S]*no$/))
+    if (head !== GET) await until(() => assert.match(lines.join(), /a service has other credentials/))
     open(GET)
     await service.until(head === GET ? /Bearer old[\s\S]*Bearer old/ : /Bearer old[\s\S]*Bearer new/) // on the same connection
   })
