@@ -178,6 +178,8 @@ export interface Config {
     readonly httpsListen: ListenAddress | undefined
     /** Networks whose callers need no token of ours. */
     readonly allowedNetworks: NetworkSet
+    /** The keys that agents may offer, by node id, with `*` at their end for any rest; `*` stands for all other agents. */
+    readonly agentKeys: ReadonlyMap<string, readonly string[]>
   }
   /** `[[service_listener]]`: listeners whose paths reach a service unchanged. Treeline only. */
   readonly serviceListeners: readonly ServiceListenerConfig[]

@@ -1,9 +1,40 @@
+import { isKeyPattern } from '../keys/tokens/token-scope.js'
+import { isNodeId } from '../values/ids.js'
 import type { Config } from './config.js'
 import { listenAddress } from './readers/address-readers.js'
 import type { Section } from './readers/section.js'
-import { networks } from './readers/value-readers.js'
+import { networks, type ValueReader } from './readers/value-readers.js'
+
+/** Stands for all agents without a line of their own. */
+const EVERY_AGENT = '*'
+/** Keys of one agent. */
+const MAX_AGENT_KEYS = 1_000
 
 const LOOPBACK_NETWORKS = ['127.0.0.0/8', '::1/128']
+
+/** Each agent may offer any key. */
+const ANY_KEY: ReadonlyMap<string, readonly string[]> = new Map([[EVERY_AGENT, ['*']]])
+
+const keyPatterns: ValueReader<readonly string[]> = {
+  expected: 'a list of keys of services, each of which may end with *, such as ["builds", "lab-*"]',
+  parse: raw =>
+    Array.isArray(raw) && raw.length <= MAX_AGENT_KEYS && raw.every(one => typeof one === 'string' && isKeyPattern(one))
+      ? raw
+      : undefined
+}
+
+/** Reads `[services.agent_keys]`. */
+function readAgentKeys(services: Section): ReadonlyMap<string, readonly string[]> {
+  if (services.raw('agent_keys') === undefined) return ANY_KEY
+  const section = services.section('agent_keys')
+  const keys = new Map<string, readonly string[]>()
+  for (const id of section.keys()) {
+    const patterns = section.optional(id, keyPatterns)
+    if (id !== EVERY_AGENT && !isNodeId(id)) section.problem(id.slice(0, 80), 'expected a node id as the key, or "*"')
+    else if (patterns !== undefined) keys.set(id, patterns)
+  }
+  return keys
+}
 
 /** Reads `[services]`. */
 export function readServices(section: Section, { httpsCertificateFile }: Config['general']): Config['services'] {
@@ -14,6 +45,7 @@ export function readServices(section: Section, { httpsCertificateFile }: Config[
   return {
     listen: section.optional('listen', listenAddress),
     httpsListen,
-    allowedNetworks: section.read('allowed_networks', networks, LOOPBACK_NETWORKS)
+    allowedNetworks: section.read('allowed_networks', networks, LOOPBACK_NETWORKS),
+    agentKeys: readAgentKeys(section)
   }
 }

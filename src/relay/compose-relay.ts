@@ -72,7 +72,13 @@ export async function composeRelay(options: RelayPartsOptions): Promise<RelayPar
   const registry = createRegistry(config, logger, metrics.links)
   const linkAdministration = createLinkAdministration(registry)
   const { selfId } = tree.current()
-  const serviceParts = createServiceParts({ selfId, registry, links: linkAdministration, logger })
+  const serviceParts = createServiceParts({
+    selfId,
+    registry,
+    links: linkAdministration,
+    agentKeys: () => inForce.get().services.agentKeys,
+    logger
+  })
   /** A link upward carries requests to the policy server, and who comes over one is known by it. */
   const links = new Late<Links>('the links of this relay')
   const neighbours = await openNeighbours({ ...options, repositories, registry, metrics, links, ...revoked })

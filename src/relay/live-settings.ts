@@ -29,7 +29,8 @@ const LIVE: ReadonlySet<string> = new Set([
   'sharedFolder.allowedNetworks',
   'sharedFolder.followLinks',
   'metrics.allowedNetworks',
-  'services.allowedNetworks'
+  'services.allowedNetworks',
+  'services.agentKeys'
 ])
 
 /** The parts of the configuration, as they are named there. */

@@ -92,6 +92,7 @@ async function adaptServices({ services, serviceParts, links }: RelayParts): Pro
   const { ownServices, links: setting } = services.config()
   const had = serviceParts.own.count > 0
   await serviceParts.own.replace(ownServices)
+  serviceParts.below.review()
   // a link that said that there are none is not asked for them
   if (!had && ownServices.length > 0 && !setting.accept) links.dialer?.redial('there are services now')
 }

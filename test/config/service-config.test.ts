@@ -182,3 +182,20 @@ test('whatever a section holds, it is read or refused with its own error', () =>
     })
   )
 })
+
+const keysOf = (text: string) =>
+  [...parseConfig(`[general]\nnode_id = "root"\n${text}`, '', '/etc/relay', () => '').services.agentKeys].map(entry => [
+    ...entry
+  ])
+
+test('agents may offer any key, unless the configuration of their relay names theirs', () => {
+  assert.deepEqual(keysOf(''), [['*', ['*']]])
+  assert.deepEqual(keysOf('[services.agent_keys]\n'), [])
+  assert.deepEqual(keysOf('[services.agent_keys]\n"node-1" = ["builds", "lab-*"]\n"*" = []\n'), [
+    ['node-1', ['builds', 'lab-*']],
+    ['*', []]
+  ])
+  for (const line of ['"node-1" = "builds"', '"node-1" = ["a b"]', '"a/b" = ["builds"]', '"n" = ["cli*ents"]']) {
+    assert.throws(() => keysOf(`[services.agent_keys]\n${line}\n`), ConfigError, line)
+  }
+})

@@ -48,11 +48,13 @@ export function isAdministrator(scopes: readonly TokenScope[]): boolean {
   return scopes.some(({ kind }) => kind === 'admin')
 }
 
-function isKeyPattern(text: string): boolean {
+/** Whether `text` names a key, or with `*` at its end all keys that begin so. */
+export function isKeyPattern(text: string): boolean {
   if (!text.endsWith('*')) return isClientKey(text)
   return text.length <= MAX_CLIENT_NAME_LENGTH && BEGINNING.test(text.slice(0, -1))
 }
 
-function matchesKey(pattern: string, key: string): boolean {
+/** Whether a key is one of those that a pattern names ({@link isKeyPattern}). */
+export function matchesKey(pattern: string, key: string): boolean {
   return pattern.endsWith('*') ? key.startsWith(pattern.slice(0, -1)) : key === pattern
 }

@@ -1,4 +1,5 @@
 import type { Logger } from 'pino'
+import { matchesKey } from '../../keys/tokens/token-scope.js'
 import type { LinkAdministration } from '../../links/upper/link-administration.js'
 import type { LinkRegistry } from '../../links/upper/link-registry.js'
 import { CLOSE } from '../../links/wire/protocol.js'
@@ -22,6 +23,8 @@ export interface ServiceParts {
   readonly announcer: KeyAnnouncer
   /** The services that this relay reaches itself. */
   readonly own: OwnServices
+  /** Hears which services relays and agents below offer. */
+  readonly below: KeysBelow
   /** Lists and removes clients, here and below. */
   readonly clients: ClientDirectory
 }
@@ -31,16 +34,23 @@ export interface ServicePartsOptions {
   readonly selfId: string
   readonly registry: LinkRegistry
   readonly links: LinkAdministration
+  /** The keys that agents may offer now, as `services.agentKeys` of the configuration has them. */
+  readonly agentKeys: () => ReadonlyMap<string, readonly string[]>
   readonly logger: Logger
 }
 
-export function createServiceParts({ selfId, registry, links, logger }: ServicePartsOptions): ServiceParts {
+export function createServiceParts({ selfId, registry, links, agentKeys, logger }: ServicePartsOptions): ServiceParts {
   const keys = new ServiceKeys()
   followClients(registry, keys, link => {
     // its key was the last one that had room, and another client came first
     registry.end(link, CLOSE.full, `this relay has ${MAX_KEYS} client keys already`)
   })
-  new KeysBelow({ registry, keys, selfId, logger }).start()
+  const mayOffer = (nodeId: string, key: string) => {
+    const patterns = agentKeys().get(nodeId) ?? agentKeys().get('*') ?? []
+    return patterns.some(pattern => matchesKey(pattern, key))
+  }
+  const below = new KeysBelow({ registry, keys, selfId, mayOffer, logger })
+  below.start()
   const announcer = new KeyAnnouncer({ keys, logger })
   const clients = new ServiceDirectory({ keys, links, below: removeBelow })
   const own = new OwnServices({ selfId, keys, logger })
@@ -51,5 +61,5 @@ export function createServiceParts({ selfId, registry, links, logger }: ServiceP
       'remove',
       takeRemovals(selfId, (selection, hops) => clients.removeSelected(selection, hops))
     )
-  return { keys, kinds, announcer, own, clients }
+  return { keys, kinds, announcer, own, below, clients }
 }

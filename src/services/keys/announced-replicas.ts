@@ -13,6 +13,8 @@ export interface Announcements {
   readonly selfId: string
   /** @returns why the replica is not taken */
   take(replica: Replica, from: string): string | undefined
+  /** @returns why a replica may not be offered */
+  whyNot(replica: Replica, from: string): string | undefined
   drop(replica: Replica): void
   /** All replicas of the other side have been told. */
   isComplete(from: string): void
@@ -66,6 +68,17 @@ export class AnnouncedReplicas implements StreamSink {
     this.#isHeard = true
   }
 
+  /** Drops the replicas that may not be offered any more. */
+  review(): void {
+    for (const [number, replica] of this.#byNumber) {
+      const refusal = this.taker.whyNot(replica, this.link.owner.id)
+      if (refusal === undefined) continue
+      this.#byNumber.delete(number)
+      this.taker.drop(replica)
+      this.#refuse(number, refusal)
+    }
+  }
+
   #over(end: AskedEnd): void {
     if (this.#isOver) return
     this.#isOver = true
@@ -98,6 +111,10 @@ export class AnnouncedReplicas implements StreamSink {
         : { ...facts, id, path: [], remoteAddress, connectedAtMs, way }
     const refusal = this.taker.take(replica, id)
     if (refusal === undefined) this.#byNumber.set(number, replica)
-    else if (this.#isHeard) this.#isHeard = this.stream.message(Buffer.from(formatRefused(number, refusal)))
+    else this.#refuse(number, refusal)
+  }
+
+  #refuse(number: number, why: string): void {
+    if (this.#isHeard) this.#isHeard = this.stream.message(Buffer.from(formatRefused(number, why)))
   }
 }

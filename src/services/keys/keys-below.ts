@@ -20,6 +20,8 @@ export interface KeysBelowOptions {
   readonly keys: ServiceKeys
   /** The id of this relay. */
   readonly selfId: string
+  /** Whether an agent may offer a key. */
+  readonly mayOffer: (nodeId: string, key: string) => boolean
   readonly logger: Pick<Logger, 'info' | 'warn' | 'error'>
   readonly now?: () => number
   readonly backoff?: Backoff
@@ -56,18 +58,33 @@ export class KeysBelow implements Announcements {
 
   take(replica: Replica, from: string): string | undefined {
     const { keys, maxReplicas = MAX_REPLICAS_BELOW } = this.options
-    let why: string | undefined
-    if (this.#count >= maxReplicas) why = `${this.selfId} has ${maxReplicas} clients of sub-relays already`
+    let why = this.whyNot(replica, from)
+    if (this.#count >= maxReplicas) why ??= `${this.selfId} has ${maxReplicas} clients of sub-relays already`
     else if (!keys.hasRoomFor(replica.key) && replica.way !== undefined) {
       why = `${this.selfId} has ${MAX_KEYS} client keys already`
     }
     if (why !== undefined) {
-      this.#refusals.warn(from, { id: from, key: replica.key, reason: why }, 'client key of a sub-relay not taken')
+      this.#refusals.warn(
+        from,
+        { id: from, key: replica.key, reason: why },
+        'client key of a sub-relay or agent not taken'
+      )
       return why
     }
     this.#count += 1
     keys.add(replica)
     return undefined
+  }
+
+  /** Drops what agents may not offer any more. They tell it again, and so it comes back where they may. */
+  review(): void {
+    for (const announced of this.#current.values()) announced.review()
+  }
+
+  whyNot(replica: Replica, from: string): string | undefined {
+    const isOfAgent = replica.path.length === 0
+    if (!isOfAgent || this.options.mayOffer(from, replica.key)) return undefined
+    return `services.agent_keys of ${this.selfId} does not let ${from} offer it`
   }
 
   drop(replica: Replica): void {
@@ -80,7 +97,7 @@ export class KeysBelow implements Announcements {
   }
 
   isFaulty(from: string, problem: string): void {
-    this.#refusals.warn(from, { id: from, problem }, 'sub-relay tells of a client key that cannot be read')
+    this.#refusals.warn(from, { id: from, problem }, 'sub-relay or agent tells of a client key that cannot be read')
   }
 
   /** The replicas stay in the list, without a way. */

@@ -13,6 +13,11 @@ import { connectionPair, type StreamPair, until } from '../../support/parts/stre
 /** A relay that asks those below for their keys. */
 function startUpper(options: { readonly maxKeys?: number; readonly maxReplicas?: number } = {}) {
   const keys = new ServiceKeys(options)
+  let mayOffer = (_nodeId: string, _key: string) => true
+  const allow = (other: typeof mayOffer) => {
+    mayOffer = other
+    below.review()
+  }
   const warnings: object[] = []
   let tell: (event: LinkEvent, link: UpperLink) => void = () => assert.fail('it does not listen')
   const registry = {
@@ -26,6 +31,7 @@ function startUpper(options: { readonly maxKeys?: number; readonly maxReplicas?:
     registry,
     keys,
     selfId: 'root',
+    mayOffer: (nodeId, key) => mayOffer(nodeId, key),
     logger,
     now: () => 5_000,
     backoff: { firstMs: 1, maxMs: 1 },
@@ -61,7 +67,7 @@ function startUpper(options: { readonly maxKeys?: number; readonly maxReplicas?:
         [key, id, path.join('>'), way?.name ?? `stale ${staleSinceMs}`].join(' ')
       )
       .sort()
-  return { keys, open, list, warnings }
+  return { keys, open, list, warnings, allow }
 }
 
 /** A relay that is asked. */
@@ -205,4 +211,21 @@ test('ten thousand keys are told in messages of a bounded size', async t => {
   for (let index = 0; index < 10_000; index += 1) lower.add(`key-${index}`, 'one')
   upper.open(RELAY, lower.pairs)
   await until(() => assert.equal(upper.keys.size, 10_000))
+})
+
+test('a relay takes of its agents what its configuration lets them offer, and takes up changes of that', async t => {
+  const upper = startUpper()
+  const lower = await startLower(t)
+  upper.allow((nodeId, key) => nodeId === 'node-1' && key === 'builds')
+  lower.add('builds', 'x')
+  lower.add('git', 'x')
+  upper.open({ kind: 'node', id: 'node-1' }, lower.pairs)
+  await until(() => assert.deepEqual(upper.list(), ['builds node-1  node-1']))
+  await until(() => assert.match(JSON.stringify(lower.warnings), /agent_keys of root does not let node-1 offer it/))
+  assert.match(JSON.stringify(upper.warnings), /"id":"node-1","key":"git"/)
+  upper.allow((_nodeId, key) => key === 'git')
+  assert.deepEqual(upper.list(), [])
+  await until(() => assert.equal(lower.warnings.length, 2))
+  lower.tellAgain()
+  await until(() => assert.deepEqual(upper.list(), ['git node-1  node-1']))
 })

@@ -32,7 +32,13 @@ async function startRelay(t: TestContext, selfId: string, above: ChainedRelay | 
   })
   const { registry } = upper
   const logger = silentLogger as never
-  const parts = createServiceParts({ selfId, registry, links: createLinkAdministration(registry), logger })
+  const parts = createServiceParts({
+    selfId,
+    registry,
+    links: createLinkAdministration(registry),
+    agentKeys: () => new Map([['*', ['*']]]),
+    logger
+  })
   if (above !== undefined) await holdLink(t, selfId, parts, above.upper)
   return { upper, parts }
 }
