@@ -1,9 +1,10 @@
 import assert from 'node:assert/strict'
-import { mkdir, rename, rm, symlink, writeFile } from 'node:fs/promises'
+import { mkdir, readFile, rename, rm, symlink, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { test } from 'node:test'
 import type { CredentialsConfig } from '../../../src/config/services/service-config.js'
 import { openCredentials } from '../../../src/services/credentials/open-credentials.js'
+import { WatchedSecret } from '../../../src/services/credentials/watched-secret.js'
 import { eventually } from '../../support/eventually.js'
 import { makeChain } from '../../support/network/openssl-certificate.js'
 import { keptLog, ownFolder, serviceConfig } from '../../support/parts/own-services.js'
@@ -150,3 +151,27 @@ for (const [what, type, content, problem] of [
     assert.ok(!lines.join('\n').includes('robot') && !lines.join('\n').includes('aaaa'))
   })
 }
+
+test('files that are replaced while they are read are read again as they belong together', async t => {
+  const folder = await ownFolder(t)
+  const files = [join(folder, 'one'), join(folder, 'two')]
+  for (const file of files) await writeFile(file, 'old')
+  let readings = 0
+  const { logger } = keptLog()
+  const secret = await WatchedSecret.open({
+    key: 'builds',
+    logger,
+    name: 'a pair',
+    files,
+    read: async () => {
+      const [one = '', two = ''] = files
+      const first = await readFile(one, 'utf8')
+      readings += 1
+      if (readings === 1) for (const file of files) await writeFile(file, 'newer')
+      return [first, await readFile(two, 'utf8')]
+    }
+  })
+  t.after(() => secret.close())
+  assert.deepEqual(secret.value, ['newer', 'newer'])
+  assert.equal(readings, 2)
+})
