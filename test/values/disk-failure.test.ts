@@ -104,7 +104,7 @@ test('an agent is told of itself, and what to do about its own database', () => 
   const ofAgent = [{ setting: 'storage.path', path: '/srv/agent', keeper: 'agent' }] as const
   assert.match(
     diskFailure(new StorageFailure('damaged', 'no'), ofAgent)?.message ?? '',
-    /^state\.db in storage\.path \(\/srv\/agent\) is damaged; stop the agent, .* start the agent again/
+    /^state\.db in storage\.path \(\/srv\/agent\) is damaged; stop the agent, .* start the agent again: .* But first see the kernel's log/
   )
   for (const [code, path, says] of [
     ['EDQUOT', '', /the agent's user/],

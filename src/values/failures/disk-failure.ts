@@ -42,10 +42,12 @@ const NO_FILES: Describe = (_folder, _path, keeper) =>
   `the ${keeper}, or its machine, has as many files open as it may (LimitNOFILE of the unit); try again in a moment`
 const DAMAGED: Describe = (folder, _path, keeper) =>
   keeper === 'agent' ? DAMAGED_OF_AGENT(folder) : DAMAGED_OF_RELAY(folder)
+/** SQLite calls a database damaged that it cannot read, too: the file itself may be whole. */
+const DISK_FIRST = "But first see the kernel's log: a disk with errors makes a whole one look damaged"
 const DAMAGED_OF_AGENT = (folder: string) =>
-  `state.db in ${folder} is damaged; stop the agent, move it and its -wal and -shm away, and start the agent again: only records of runs are gone`
+  `state.db in ${folder} is damaged; stop the agent, move it and its -wal and -shm away, and start the agent again: only records of runs are gone. ${DISK_FIRST}`
 const DAMAGED_OF_RELAY = (folder: string) =>
-  `state.db in ${folder} is damaged; stop the relay, and put a copy from a backup in its place, or, at the root of a tree of members, make it anew with "treeline nodes restore" (docs/operations.md)`
+  `state.db in ${folder} is damaged; stop the relay, and put a copy from a backup in its place, or, at the root of a tree of members, make it anew with "treeline nodes restore" (docs/operations.md). ${DISK_FIRST}`
 const LOCKED: Describe = folder => `another program is using a database in ${folder}; try again in a moment`
 const CANNOT_OPEN: Describe = folder =>
   `a database in ${folder} cannot be opened; see that it is a file, that owner and permissions allow it, and that its file system is mounted for writing`
