@@ -196,3 +196,11 @@ test('services import says with the line why an enabled service cannot be one, a
     assert.match(wrong.stderr, message)
   }
 })
+
+test('a folder for secrets that cannot be made is told of', async t => {
+  const file = join(await temporaryFolder(t), 'services.yaml')
+  await writeFile(file, SERVICES)
+  const { code, stderr } = await treeline(t, ['services', 'import', file, '--secrets', '/proc/nothing/here'])
+  assert.equal(code, 2)
+  assert.match(stderr, /--secrets: cannot write \/proc\/nothing\/here\/builds: /)
+})

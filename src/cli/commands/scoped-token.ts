@@ -1,6 +1,6 @@
 import { createHash, randomBytes } from 'node:crypto'
-import { appendFile } from 'node:fs/promises'
 import { resolve } from 'node:path'
+import { appendText } from '../../file-exchange/places/append-text.js'
 import { readTextFile } from '../../file-system/files/text-file.js'
 import { formatClientToken, parseClientTokens } from '../../keys/tokens/client-token-rules.js'
 import { formatTokenScope, parseTokenScope, SCOPE_RULE, type TokenScope } from '../../keys/tokens/token-scope.js'
@@ -53,9 +53,5 @@ async function appendLines(file: string, lines: readonly string[]): Promise<void
     throw new UsageError(`--append ${file}: ${errorMessage(error)}; is it the file of tokens.clients_file?`)
   }
   const separator = before === '' || before.endsWith('\n') ? '' : '\n'
-  try {
-    await appendFile(file, `${separator}${lines.join('\n')}\n`)
-  } catch (error) {
-    throw new UsageError(`--append ${file} cannot be written: ${errorMessage(error)}`)
-  }
+  await appendText(file, `${separator}${lines.join('\n')}\n`)
 }

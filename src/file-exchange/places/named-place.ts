@@ -23,9 +23,9 @@ export async function findPlace(path: string, euid = process.geteuid?.()): Promi
  * Makes the folders that are missing on the way to a place that a user names, where {@link findPlace} would go.
  * @throws {InputError} when a link is not followed; nothing was made beyond it
  */
-export async function makeFoldersTo(path: string, euid = process.geteuid?.()): Promise<void> {
-  if (isPrivileged(euid)) await (await walkWithLinks(resolve(path), 0o755)).folder.close()
-  else makeFolder(dirname(resolve(path)), 0o755)
+export async function makeFoldersTo(path: string, mode = 0o755, euid = process.geteuid?.()): Promise<void> {
+  if (isPrivileged(euid)) await (await walkWithLinks(resolve(path), mode)).folder.close()
+  else makeFolder(dirname(resolve(path)), mode)
 }
 
 /**

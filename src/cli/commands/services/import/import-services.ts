@@ -1,7 +1,8 @@
-import { appendFile, mkdir } from 'node:fs/promises'
-import { basename, dirname, resolve } from 'node:path'
+import { basename, resolve } from 'node:path'
 import { parse, stringify } from 'smol-toml'
+import { appendText } from '../../../../file-exchange/places/append-text.js'
 import { readNamedFile } from '../../../../file-exchange/places/named-file.js'
+import { makeFoldersTo } from '../../../../file-exchange/places/named-place.js'
 import { readTextFile } from '../../../../file-system/files/text-file.js'
 import { writeNewFile } from '../../../../file-system/files/write-new-file.js'
 import { whyUnreadable } from '../../../../values/failures/file-failure.js'
@@ -79,7 +80,7 @@ function checkAppended(before: string, found: BirgerImport, path: string): void 
 async function writeSecrets(secrets: readonly SecretFile[]): Promise<void> {
   for (const { path, content } of secrets) {
     try {
-      await mkdir(dirname(path), { recursive: true, mode: FOLDER_MODE })
+      await makeFoldersTo(path, FOLDER_MODE)
       await writeNewFile(path, content, SECRET_MODE)
     } catch (error) {
       const why = errorCode(error) === 'EEXIST' ? 'it is there already; move it away first' : errorMessage(error)
@@ -90,11 +91,7 @@ async function writeSecrets(secrets: readonly SecretFile[]): Promise<void> {
 
 async function append(path: string, before: string, found: BirgerImport): Promise<void> {
   const separator = before === '' ? '' : before.endsWith('\n') ? '\n' : '\n\n'
-  try {
-    if (found.services.length > 0) await appendFile(path, separator + blocksOf(found))
-  } catch (error) {
-    throw new UsageError(`--append ${path} cannot be written: ${errorMessage(error)}`, { cause: error })
-  }
+  if (found.services.length > 0) await appendText(path, separator + blocksOf(found))
 }
 
 function show(found: BirgerImport, config: string | undefined, isJson: boolean): void {
