@@ -180,6 +180,12 @@ export interface Config {
     readonly allowedNetworks: NetworkSet
     /** The keys that agents may offer, by node id, with `*` at their end for any rest; `*` stands for all other agents. */
     readonly agentKeys: ReadonlyMap<string, readonly string[]>
+    /** Bytes a second of each key, each way; 0: no bound. */
+    readonly rate: number
+    /** The same of the keys that have one of their own. */
+    readonly rates: ReadonlyMap<string, number>
+    /** Whether each request is logged. */
+    readonly log: boolean
   }
   /** `[[service_listener]]`: listeners whose paths reach a service unchanged. Treeline only. */
   readonly serviceListeners: readonly ServiceListenerConfig[]

@@ -1,9 +1,10 @@
+import { CLIENT_KEY_RULE, isClientKey } from '../keys/tokens/client-key.js'
 import { isKeyPattern } from '../keys/tokens/token-scope.js'
 import { isNodeId } from '../values/ids.js'
 import type { Config } from './config.js'
 import { listenAddress } from './readers/address-readers.js'
 import type { Section } from './readers/section.js'
-import { networks, type ValueReader } from './readers/value-readers.js'
+import { byteSize, flag, networks, type ValueReader } from './readers/value-readers.js'
 
 /** Stands for all agents without a line of their own. */
 const EVERY_AGENT = '*'
@@ -46,6 +47,19 @@ export function readServices(section: Section, { httpsCertificateFile }: Config[
     listen: section.optional('listen', listenAddress),
     httpsListen,
     allowedNetworks: section.read('allowed_networks', networks, LOOPBACK_NETWORKS),
-    agentKeys: readAgentKeys(section)
+    agentKeys: readAgentKeys(section),
+    rate: section.read('rate', byteSize(0), 0),
+    rates: readRates(section.section('rates')),
+    log: section.read('log', flag, false)
   }
+}
+
+function readRates(section: Section): ReadonlyMap<string, number> {
+  const rates = new Map<string, number>()
+  for (const key of section.keys()) {
+    const rate = section.optional(key, byteSize(0))
+    if (!isClientKey(key)) section.problem(key.slice(0, 80), `expected the key of a service: ${CLIENT_KEY_RULE}`)
+    else if (rate !== undefined) rates.set(key, rate)
+  }
+  return rates
 }

@@ -11,6 +11,7 @@ import { createLinkAdministration } from '../links/upper/link-administration.js'
 import type { LinkRegistry } from '../links/upper/link-registry.js'
 import { createLinkedNeighbours } from '../links/upper/linked-neighbours.js'
 import { sourceOf } from '../network/sources/source-address.js'
+import type { ServiceTraffic } from '../services/entry/traffic/service-traffic.js'
 import { createSharedFolder } from '../shared-folder/shared-folder.js'
 import { WithheldFiles } from '../shared-folder/withheld-files.js'
 import { openStorage } from '../storage/repositories/open-storage.js'
@@ -27,6 +28,7 @@ import { createMembership, type Membership } from './membership/own-membership.j
 import { createRelayFailover } from './membership/relay-failover.js'
 import { RevocationExchange } from './membership/revocation-exchange.js'
 import { createLinks, createRegistry, type Links } from './relay-links.js'
+import { createRelayTraffic } from './services/relay-traffic.js'
 import { createServiceParts, type ServiceParts } from './services/service-parts.js'
 import { createSystemControl, type RelaySystemControl } from './system-control.js'
 import { type KnownTokens, openKnownTokens } from './tokens/known-tokens.js'
@@ -51,6 +53,8 @@ export interface RelayParts {
   readonly storage: RecordStorage
   readonly links: Links
   readonly serviceParts: ServiceParts
+  /** The requests that callers of services have under way here. */
+  readonly traffic: ServiceTraffic
   /** The caller closes it. */
   readonly tokens: KnownTokens
   readonly membership: Membership
@@ -72,13 +76,9 @@ export async function composeRelay(options: RelayPartsOptions): Promise<RelayPar
   const registry = createRegistry(config, logger, metrics.links)
   const linkAdministration = createLinkAdministration(registry)
   const { selfId } = tree.current()
-  const serviceParts = createServiceParts({
-    selfId,
-    registry,
-    links: linkAdministration,
-    agentKeys: () => inForce.get().services.agentKeys,
-    logger
-  })
+  const agentKeys = () => inForce.get().services.agentKeys
+  const serviceParts = createServiceParts({ selfId, registry, links: linkAdministration, agentKeys, logger })
+  const traffic = createRelayTraffic({ config: inForce.get, metrics: metrics.services, logger })
   /** A link upward carries requests to the policy server, and who comes over one is known by it. */
   const links = new Late<Links>('the links of this relay')
   const neighbours = await openNeighbours({ ...options, repositories, registry, metrics, links, ...revoked })
@@ -136,7 +136,7 @@ export async function composeRelay(options: RelayPartsOptions): Promise<RelayPar
   }
   const identify = createIdentification(services)
   const revocationState = () => book && { list: book.list, answeredAtMs: revocationExchange?.answeredAtMs }
-  metrics.observe({ ...services, lostLogLines, revocationState })
+  metrics.observe({ ...services, traffic, lostLogLines, revocationState })
   const ownLinks = links.set(
     await createLinks({
       config: inForce.get,
@@ -166,6 +166,7 @@ export async function composeRelay(options: RelayPartsOptions): Promise<RelayPar
     storage,
     links: ownLinks,
     serviceParts,
+    traffic,
     tokens,
     membership,
     revocationExchange,

@@ -30,7 +30,10 @@ const LIVE: ReadonlySet<string> = new Set([
   'sharedFolder.followLinks',
   'metrics.allowedNetworks',
   'services.allowedNetworks',
-  'services.agentKeys'
+  'services.agentKeys',
+  'services.rate',
+  'services.rates',
+  'services.log'
 ])
 
 /** The parts of the configuration, as they are named there. */

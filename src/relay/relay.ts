@@ -37,6 +37,7 @@ export async function startRelay(options: RelayOptions): Promise<Relay> {
     ...parts.services,
     tokens: parts.tokens,
     keys: parts.serviceParts.keys,
+    traffic: parts.traffic,
     connections,
     logger
   })

@@ -68,7 +68,7 @@ test('the examples of the page are good configurations', () => {
   const examples = [...read('docs/configuration.md').matchAll(/```toml\n([\s\S]*?)```/g)].map(
     ([, example = '']) => example
   )
-  assert.equal(examples.length, 6)
+  assert.equal(examples.length, 7)
   for (const example of examples) {
     const base = example.includes('node_id') ? '' : `[general]\n${ID}\n[output.upstream]\n${HOST}\n`
     assert.deepEqual(parseConfig(`${base}${example}`, '', '/etc/relay', () => '').notices, [])

@@ -1,6 +1,7 @@
 import type { LinkAdministration } from '../../links/upper/link-administration.js'
 import type { LinkObserver } from '../../links/upper/link-observer.js'
 import type { RemoteRuns } from '../../remote-run/run-types.js'
+import type { ServiceTraffic } from '../../services/entry/traffic/service-traffic.js'
 import type { SharedFiles } from '../../shared-files/file-types.js'
 import type { CurrentTopology } from '../../tree/topology.js'
 import type { TreeSync } from '../../tree-sync/tree-sync.js'
@@ -10,6 +11,7 @@ import { LinkMetrics, linkGauges } from './link-metrics.js'
 import { CounterFamily, header } from './prometheus-text.js'
 import { RequestMetrics } from './request-metrics.js'
 import { type RevocationState, revocationGauges } from './revocation-metrics.js'
+import { ServiceMetrics, serviceGauges } from './service-metrics.js'
 import { syncedAtGauge, TreeMetrics } from './tree-metrics.js'
 
 /** The metrics to which the features report; shown at `/metrics` (docs/metrics.md lists every name). */
@@ -19,6 +21,7 @@ export interface Metrics {
   readonly contentType: string
   readonly requests: RequestMetrics
   readonly links: LinkObserver
+  readonly services: ServiceMetrics
   readonly tree: TreeMetrics
   hopAsked(hop: string, outcome: string, durationMs: number): void
   nodeRan(outcome: string): void
@@ -35,6 +38,7 @@ export interface MetricSources {
   readonly topology: CurrentTopology
   readonly treeSync: TreeSync | undefined
   readonly links: LinkAdministration
+  readonly traffic: ServiceTraffic
   /** Lines of the log that could not be written. */
   readonly lostLogLines: () => number
   readonly ownLink: () => { readonly isConnected: boolean } | undefined
@@ -48,6 +52,7 @@ export function createMetrics(): Metrics {
   const requests = new RequestMetrics()
   const hops = new HopMetrics()
   const links = new LinkMetrics()
+  const services = new ServiceMetrics()
   const nodes = new CounterFamily('treeline_run_nodes_total', 'Nodes that a remote run has ended for', 'outcome')
   const bytes = new CounterFamily('treeline_shared_file_bytes_total', 'Bytes of shared files stored')
   const outbox = new CounterFamily('treeline_outbox_attempts_total', 'Attempts to pass a waiting file on', 'outcome')
@@ -60,7 +65,7 @@ export function createMetrics(): Metrics {
 
   async function render(): Promise<string> {
     const ofProcess = await (await processMetrics.get()).metrics()
-    const ours = [requests, hops, links, nodes, bytes, outbox, purged, tree].map(family => family.text())
+    const ours = [requests, hops, links, services, nodes, bytes, outbox, purged, tree].map(family => family.text())
     return `${[ofProcess.trimEnd(), ...ours, await gauges()].join('\n')}\n`
   }
 
@@ -74,6 +79,7 @@ export function createMetrics(): Metrics {
     contentType: CONTENT_TYPE,
     requests,
     links,
+    services,
     tree,
     hopAsked: (hop, outcome, durationMs) => hops.observe(hop, outcome, durationMs),
     nodeRan: outcome => nodes.add(1, outcome),
@@ -91,6 +97,7 @@ async function gaugesText({
   remoteRuns,
   topology,
   links,
+  traffic,
   lostLogLines,
   ownLink,
   treeSync,
@@ -120,7 +127,8 @@ async function gaugesText({
     gauge('rudder_relayd_sub_nodes_total', 'Nodes in the list, as existing relays call them', topology().size),
     syncedAtGauge(treeSync?.status.syncedAtMs),
     revocationGauges(revocationState()),
-    linkGauges(links, ownLink()?.isConnected)
+    linkGauges(links, ownLink()?.isConnected),
+    serviceGauges(traffic)
   ]
     .flat()
     .join('\n')

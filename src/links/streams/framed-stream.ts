@@ -47,4 +47,8 @@ export interface FramedStream {
   reset(code: ResetCode, reason: string): void
   /** So many bytes of what came were passed on: as many more may come. To be told after the end, too, or by a reset. */
   consumed(bytes: number): void
+  /** The first half of `consumed`: the bytes take no memory here any more. @returns those for which `allow` is to be called */
+  passed(bytes: number): number
+  /** The second half: as many more may come. */
+  allow(bytes: number): void
 }

@@ -57,6 +57,14 @@ export class LocalStream implements FramedStream {
   }
 
   consumed(bytes: number): void {
+    this.allow(this.passed(bytes))
+  }
+
+  passed(bytes: number): number {
+    return bytes
+  }
+
+  allow(bytes: number): void {
     this.#other?.passedOn(bytes)
   }
 

@@ -113,13 +113,21 @@ export class StreamState implements FramedStream {
   }
 
   consumed(bytes: number): void {
+    this.allow(this.passed(bytes))
+  }
+
+  passed(bytes: number): number {
     const counted = Math.min(bytes, this.#held)
-    if (counted === 0) return
+    if (counted === 0) return 0
     this.#held -= counted
     this.#passedOn += counted
     this.carrier.consumed(counted)
-    this.#untold += counted
-    if (this.#isOver) this.#forgetIfPassedOn()
+    this.#forgetIfPassedOn()
+    return counted
+  }
+
+  allow(bytes: number): void {
+    this.#untold += bytes
     if (this.#untold < TELL_WINDOW_BYTES || this.#isEndedByOther || this.#isReset) return
     const payload = Buffer.allocUnsafe(4)
     payload.writeUInt32BE(this.#untold, 0)

@@ -1,4 +1,4 @@
-import type { ServiceRefusal } from '../../services/entry/service-entry.js'
+import type { ServiceRefusal } from '../../services/entry/service-refusal.js'
 import { RELAY_TOKEN_HEADERS, type ShownToken } from '../../services/entry/shown-tokens.js'
 
 const [TOKEN_HEADER] = RELAY_TOKEN_HEADERS

@@ -10,6 +10,7 @@ import {
   type Http2Callers,
   ListenerConnections
 } from '../../services/entry/service-listener.js'
+import type { ServiceTraffic } from '../../services/entry/traffic/service-traffic.js'
 import type { NeighbourFacts } from '../../tree/known-certificates.js'
 import { errorMessage } from '../../values/failures/system-error.js'
 import type { Logger } from '../../values/logging/logger.js'
@@ -24,6 +25,7 @@ export interface RootListenersOptions extends NeighbourFacts {
   readonly config: () => Config
   readonly admit: AdmitToService
   readonly open: ServiceEntry['open']
+  readonly traffic: ServiceTraffic
   /** The connections of all these listeners together. */
   readonly share: ConnectionShare
   readonly http2: Http2Callers
@@ -108,9 +110,9 @@ export class RootListeners {
   }
 
   async #open(id: string, { name, setting }: Place, config: Config): Promise<RootListener> {
-    const { admit, open, logger } = this.options
+    const { admit, open, traffic, logger } = this.options
     const find: Parameters<AdmitToService>[1] = (request, keys) => destinationAtRoot(request, keys, listener.setting)
-    const entry: ServiceEntry = { admit: request => admit(request, find), open }
+    const entry: ServiceEntry = { admit: request => admit(request, find), open, traffic }
     const connections = new ListenerConnections(entry, callerLimits(config), this.#slots, this.options.http2)
     const tls = setting.tls
       ? createTlsServiceListener(connections, contextOf(setting, name, config), config, this.options, logger)

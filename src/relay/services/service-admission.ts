@@ -4,12 +4,8 @@ import { comesFromElsewhere, foreignHost, ownHosts } from '../../api/callers/web
 import type { Config } from '../../config/config.js'
 import { keyNamedBy, mayCall } from '../../keys/tokens/token-scope.js'
 import { sourceOf } from '../../network/sources/source-address.js'
-import {
-  type CallerRequest,
-  isServiceRefusal,
-  type ServiceDestination,
-  type ServiceRefusal
-} from '../../services/entry/service-entry.js'
+import { type CallerRequest, isServiceRefusal, type ServiceDestination } from '../../services/entry/service-entry.js'
+import type { ServiceRefusal } from '../../services/entry/service-refusal.js'
 import { readShownTokens, type ShownToken, withoutTokens } from '../../services/entry/shown-tokens.js'
 import type { CurrentTopology } from '../../tree/topology.js'
 import type { KnownTokens } from '../tokens/known-tokens.js'

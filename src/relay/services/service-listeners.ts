@@ -4,6 +4,7 @@ import { CallerSlots } from '../../services/entry/caller-slots.js'
 import { destinationByPath } from '../../services/entry/path-entry.js'
 import type { ServiceEntry } from '../../services/entry/service-entry.js'
 import { createPlainServiceListener, ListenerConnections } from '../../services/entry/service-listener.js'
+import type { ServiceTraffic } from '../../services/entry/traffic/service-traffic.js'
 import type { ServiceKeys } from '../../services/keys/service-keys.js'
 import type { NeighbourFacts } from '../../tree/known-certificates.js'
 import { LogLimit } from '../../values/logging/log-limit.js'
@@ -23,6 +24,7 @@ export interface ServiceListenersOptions extends NeighbourFacts {
   readonly config: () => Config
   readonly tokens: KnownTokens
   readonly keys: ServiceKeys
+  readonly traffic: ServiceTraffic
   readonly connections: ConnectionBudget
   readonly logger: Pick<Logger, 'info' | 'warn' | 'error'>
 }
@@ -57,7 +59,7 @@ export function countServiceListeners({ services, serviceListeners }: Config): n
  * @throws {Error} naming the setting, when it cannot listen
  */
 export async function openServiceListeners(options: ServiceListenersOptions): Promise<ServiceListeners> {
-  const { config, keys, connections: budget, logger } = options
+  const { config, keys, traffic, connections: budget, logger } = options
   const { services, serviceListeners } = config()
   const opened: Opened[] = []
   const addresses: string[] = []
@@ -65,7 +67,8 @@ export async function openServiceListeners(options: ServiceListenersOptions): Pr
   const admit = createServiceAdmission(options)
   const entry: ServiceEntry = {
     admit: request => admit(request, destinationByPath),
-    open: (key, payload, tried) => openToService(keys, key, payload, tried)
+    open: (key, payload, tried) => openToService(keys, key, payload, tried),
+    traffic
   }
   const http2 = http2Callers(new LogLimit(logger))
   const connectionsOf = () =>

@@ -14,11 +14,13 @@ import { MessageBodyReader } from '../http1/message-body-reader.js'
 import { parseRequestHead } from '../http1/parse-heads.js'
 import { readDestination } from '../http1/request-target.js'
 import { formatAnswerHead } from './answer-head.js'
-import { CallerExchange, type ExchangeCaller } from './caller-exchange.js'
+import { CallerExchange } from './caller-exchange.js'
 import { END_LIMITS, type EndLimits, endWithin, limitUnread } from './end-limits.js'
+import type { ExchangeCaller } from './exchange-caller.js'
 import { formatRefusal } from './refusals.js'
 import { type CallerOrigin, requestForService } from './request-for-service.js'
-import { isServiceRefusal, type ServiceEntry, type ServiceRefusal } from './service-entry.js'
+import { cameRequest, isServiceRefusal, type ServiceEntry } from './service-entry.js'
+import type { ServiceRefusal } from './service-refusal.js'
 
 export interface CallerLimits {
   /** For the first head from the connection on, and for each from its first byte. */
@@ -236,6 +238,7 @@ export class CallerConnection implements BodySink, ExchangeCaller {
     this.#body = new MessageBodyReader(framing, this)
     const exchange = new CallerExchange(this, this.entry)
     this.#exchange = exchange
+    exchange.asked(cameRequest(request))
     const destination = this.entry.admit(request)
     this.#keepBehind(this.#body.read(rest))
     if (isServiceRefusal(destination)) exchange.refuse(destination)
@@ -254,9 +257,9 @@ export class CallerConnection implements BodySink, ExchangeCaller {
   #refuseMessage({ problem, message }: BadMessageError): void {
     const exchange = this.#exchange
     const isAnswerBegun = exchange !== undefined && (exchange.isOver || exchange.hasAnswer)
-    exchange?.abandon(message)
-    if (isAnswerBegun) return void this.socket.destroy()
     const status = problem === 'too-large' ? 431 : problem === 'version' ? 505 : 400
+    exchange?.abandon(message, isAnswerBegun ? undefined : status)
+    if (isAnswerBegun) return void this.socket.destroy()
     this.#refuseLast({ status, message })
   }
 

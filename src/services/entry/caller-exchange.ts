@@ -12,36 +12,12 @@ import { formatServiceRequest, type ServiceRequest } from '../exchange/service-r
 import { type Fields, NO_FIELDS } from '../http1/fields.js'
 import type { ServiceWay } from '../keys/replica.js'
 import { AnswerCheck } from './answer-check.js'
+import type { ExchangeCaller } from './exchange-caller.js'
 import { expectsContinue } from './request-for-service.js'
-import type { ServiceEntry, ServiceRefusal } from './service-entry.js'
-
-/** The caller of one request, as its exchange uses it: the answer goes in the version of HTTP in which it asked. */
-export interface ExchangeCaller {
-  /** Whether the whole request has come. */
-  readonly hasWholeRequest: boolean
-  /** Asks for the body that the caller holds back. */
-  goAhead(): void
-  /**
-   * Begins the answer.
-   * @param head status line and fields, without the empty line
-   * @throws {BadMessageError} when the version of HTTP cannot carry it; nothing was sent
-   */
-  begin(body: AnswerBody, status: number, head: Buffer): void
-  /** Sends a piece of the answer's body, or raw bytes. @returns false when no more should be written until `callerDrained` */
-  write(piece: Buffer): boolean
-  /** Ends the direction to the caller: of raw bytes. */
-  end(): void
-  /** Ends the answer: it is complete. */
-  complete(trailers: Fields): void
-  /** Answers in place of the service: the exchange is over. */
-  refuse(refusal: ServiceRefusal): void
-  /** Breaks the answer off: what was sent is not the whole. */
-  breakOff(): void
-  /** The exchange may be blocked where it was not, or the other way round. */
-  flowChanged(): void
-  /** From now on raw bytes come. */
-  becameRaw(): void
-}
+import type { ServiceEntry } from './service-entry.js'
+import type { ServiceRefusal } from './service-refusal.js'
+import type { RequestTraffic } from './traffic/request-traffic.js'
+import type { CameRequest } from './traffic/served-request.js'
 
 const MAX_REPLAY_BYTES = 64 * 1024
 
@@ -61,6 +37,7 @@ export class CallerExchange implements StreamSink {
   #isOver = false
   #request: ServiceRequest | undefined
   #check: AnswerCheck | undefined
+  #traffic: RequestTraffic | undefined
 
   constructor(
     private readonly caller: ExchangeCaller,
@@ -74,7 +51,7 @@ export class CallerExchange implements StreamSink {
 
   /** Whether no more of the request should be read now. */
   get isBlocked(): boolean {
-    return this.#isBlocked && !this.#isOver
+    return (this.#isBlocked || this.#traffic?.isSlowed === true) && !this.#isOver
   }
 
   /** Whether the caller got the beginning of an answer. */
@@ -86,23 +63,35 @@ export class CallerExchange implements StreamSink {
     return this.#answer === 'raw'
   }
 
+  /** Counts the request, which has come. */
+  asked(came: CameRequest): void {
+    this.#traffic = this.entry.traffic.begin(came)
+  }
+
+  /** Sends the request on, once its key has room for it. Refuses it where it has none. */
   start(request: ServiceRequest): void {
+    const refusal = this.#traffic?.enter(request.key, request.upgrade !== undefined, {
+      end: why => this.revoke(why),
+      allow: bytes => this.#stream?.allow(bytes),
+      flowChanged: () => this.caller.flowChanged()
+    })
+    if (refusal !== undefined) return void this.refuse(refusal)
     this.#request = request
     this.#check = new AnswerCheck(request)
     this.#opening = formatServiceRequest(request)
-    this.#open()
+    this.#traffic?.whenDue(() => this.#open())
   }
 
   /** Answers in place of the service. */
   refuse(refusal: ServiceRefusal): void {
-    this.#isOver = true
+    this.#over(false, refusal.status)
     this.caller.refuse(refusal)
   }
 
   bodyCame(piece: Buffer): void {
     this.#remember(piece)
-    if (this.#stream === undefined) return
-    if (!this.#stream.write(piece)) this.#block()
+    if (this.#stream?.write(piece) === false) this.#block()
+    this.#countUp(piece.length)
   }
 
   bodyEnded(trailers: Fields): void {
@@ -112,6 +101,7 @@ export class CallerExchange implements StreamSink {
 
   rawCame(bytes: Buffer): void {
     if (this.#stream?.write(bytes) === false) this.#block()
+    this.#countUp(bytes.length)
   }
 
   rawEnded(): void {
@@ -121,12 +111,15 @@ export class CallerExchange implements StreamSink {
   callerDrained(): void {
     const held = this.#held
     this.#held = 0
-    this.#stream?.consumed(held)
+    this.#passed(held)
   }
 
-  /** Ends the exchange where it is: the caller has gone, or sent what is no request. */
-  abandon(reason: string): void {
-    this.#isOver = true
+  /**
+   * Ends the exchange where it is: the caller has gone, or sent what is no request.
+   * @param status of the answer to that
+   */
+  abandon(reason: string, status?: number): void {
+    this.#over(false, status)
     this.#stream?.reset(RESET.cancelled, reason)
   }
 
@@ -137,7 +130,7 @@ export class CallerExchange implements StreamSink {
     this.#stream = undefined
     if (this.#answer === undefined) this.refuse(refusal)
     else {
-      this.#isOver = true
+      this.#over(false)
       this.caller.breakOff()
     }
   }
@@ -149,7 +142,8 @@ export class CallerExchange implements StreamSink {
 
   onData(piece: Buffer): void {
     if (!this.#checked(() => this.#check?.data(piece.length))) return
-    if (this.caller.write(piece)) this.#stream?.consumed(piece.length)
+    this.#traffic?.moveDown(piece.length)
+    if (this.caller.write(piece)) this.#passed(piece.length)
     else this.#held += piece.length
   }
 
@@ -160,7 +154,7 @@ export class CallerExchange implements StreamSink {
     } else if (!this.#checked(() => this.#check?.end())) return
     else if (this.isRaw) this.caller.end()
     else {
-      this.#isOver = true
+      this.#over(true)
       if (!this.caller.hasWholeRequest) this.#stream?.reset(RESET.cancelled, 'the answer is complete')
       this.caller.complete(this.#trailers)
     }
@@ -212,7 +206,10 @@ export class CallerExchange implements StreamSink {
     try {
       const opened = entry.open(this.#request.key, this.#opening, this.#tried)
       if (opened instanceof Promise) {
-        this.#block()
+        const refusal = this.#traffic?.awaitWay()
+        if (refusal !== undefined)
+          this.refuse(refusal) // and the stream is given up when it is opened
+        else this.#block()
         opened.then(
           stream => this.#opened(stream),
           (error: unknown) => this.#fail(reason ?? errorMessage(error))
@@ -228,6 +225,7 @@ export class CallerExchange implements StreamSink {
       stream.reset(RESET.cancelled, 'the caller has left')
       return
     }
+    this.#traffic?.wentOver([...this.#tried].at(-1)?.name)
     this.#stream = stream
     stream.sink = this
     let hasRoom = true
@@ -248,6 +246,7 @@ export class CallerExchange implements StreamSink {
 
   #begin(body: AnswerBody, status: number, head: Buffer): void {
     this.caller.begin(body, status, head)
+    this.#traffic?.answered(status)
     this.#answer = body
     this.#replay = undefined
     if (body === 'raw') this.caller.becameRaw()
@@ -258,9 +257,24 @@ export class CallerExchange implements StreamSink {
     if (this.#isOver) return
     if (this.#answer === undefined) this.refuse({ status: 502, message: reason })
     else {
-      this.#isOver = true
+      this.#over(false)
       this.caller.breakOff()
     }
+  }
+
+  #over(isWhole: boolean, status?: number): void {
+    this.#isOver = true
+    this.#traffic?.over(isWhole, status)
+  }
+
+  /** Counts bytes that the caller has taken. */
+  #passed(bytes: number): void {
+    this.#traffic?.payDown(this.#stream?.passed(bytes) ?? 0)
+  }
+
+  #countUp(bytes: number): void {
+    this.#traffic?.moveUp(bytes)
+    if (this.#traffic?.isSlowed === true) this.caller.flowChanged()
   }
 
   #block(): void {

@@ -1,6 +1,7 @@
 import { isClientKey } from '../../keys/tokens/client-key.js'
 import { climbs } from '../exchange/climbing-path.js'
-import type { CallerRequest, ServiceDestination, ServiceRefusal } from './service-entry.js'
+import type { CallerRequest, ServiceDestination } from './service-entry.js'
+import type { ServiceRefusal } from './service-refusal.js'
 
 /** The path below which services are found (contract "links and services", table 1). */
 export const SERVICES_PATH = '/v1/relay/'

@@ -1,6 +1,6 @@
 import { STATUS_CODES } from 'node:http'
 import { formatHead } from '../http1/format.js'
-import type { ServiceRefusal } from './service-entry.js'
+import type { ServiceRefusal } from './service-refusal.js'
 
 /** An answer of the relay itself, whole. @param isLast whether the connection ends with it */
 export function formatRefusal(

@@ -1,7 +1,8 @@
 import { TLSSocket } from 'node:tls'
 import { isClientKey } from '../../keys/tokens/client-key.js'
 import { climbs } from '../exchange/climbing-path.js'
-import type { CallerRequest, ServiceDestination, ServiceRefusal } from './service-entry.js'
+import type { CallerRequest, ServiceDestination } from './service-entry.js'
+import type { ServiceRefusal } from './service-refusal.js'
 
 /** The settings of a listener whose paths reach a service unchanged. */
 export interface RootDestinations {

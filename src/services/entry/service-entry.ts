@@ -1,8 +1,12 @@
 import type { Socket } from 'node:net'
 import type { FramedStream } from '../../links/streams/framed-stream.js'
-import type { Fields } from '../http1/fields.js'
+import { REQUEST_ID_HEADER } from '../../network/header-names.js'
+import { type Fields, fieldValues } from '../http1/fields.js'
 import type { RequestHead } from '../http1/heads.js'
 import type { ServiceWay } from '../keys/replica.js'
+import type { ServiceRefusal } from './service-refusal.js'
+import type { CameRequest } from './traffic/served-request.js'
+import type { ServiceTraffic } from './traffic/service-traffic.js'
 
 /** A caller's request, as far as its destination and rights are decided by it. */
 export interface CallerRequest {
@@ -14,14 +18,6 @@ export interface CallerRequest {
   readonly socket: Socket
   /** The address of the connection. */
   readonly remoteAddress: string
-}
-
-/** A request that is not passed on. */
-export interface ServiceRefusal {
-  readonly status: number
-  /** For the caller: what is wrong, and what to do. */
-  readonly message: string
-  readonly fields?: readonly string[]
 }
 
 /** The destination of a request. */
@@ -44,6 +40,8 @@ export interface ServiceDestination {
 
 /** The relay, as its listeners for callers of services use it. */
 export interface ServiceEntry {
+  /** The requests under way, which are bounded and counted there. */
+  readonly traffic: ServiceTraffic
   /** Decides where a request goes, and whether the caller may ask for that. */
   admit(request: CallerRequest): ServiceDestination | ServiceRefusal
   /**
@@ -56,4 +54,10 @@ export interface ServiceEntry {
 
 export function isServiceRefusal(answer: ServiceDestination | ServiceRefusal): answer is ServiceRefusal {
   return 'status' in answer
+}
+
+/** The facts of a request that are counted and logged. */
+export function cameRequest({ head, target, remoteAddress }: CallerRequest): CameRequest {
+  const [givenId] = fieldValues(head.fields, REQUEST_ID_HEADER)
+  return { method: head.method, target, remoteAddress, givenId }
 }

@@ -9,6 +9,7 @@ import type { ServiceEntry } from '../../../src/services/entry/service-entry.js'
 import { createPlainServiceListener, ListenerConnections } from '../../../src/services/entry/service-listener.js'
 import { eventually } from '../eventually.js'
 import { RawEnd } from './raw-services.js'
+import { unboundTraffic } from './service-entries.js'
 import { connectionPair, type Received, type StreamPair } from './stream-pairs.js'
 
 export interface EntryOverStreams {
@@ -30,7 +31,12 @@ export async function startEntryOverStreams(t: TestContext, options: EntryOption
   const pair = await connectionPair(t)
   const share = { hasRoom: () => true, take: () => undefined, giveBack: () => undefined }
   const connections = new ListenerConnections(
-    { admit: destinationByPath, open: (_key, payload) => pair.upper.open(payload), ...options.entry },
+    {
+      admit: destinationByPath,
+      open: (_key, payload) => pair.upper.open(payload),
+      traffic: unboundTraffic(),
+      ...options.entry
+    },
     { headMs: 10_000, idleMs: 10_000, ...options.limits },
     new CallerSlots(share),
     { streams: new CallerSlots(share), onFlood: () => undefined }

@@ -7,6 +7,7 @@ import type { CallerLimits } from '../../../src/services/entry/caller-connection
 import { CallerSlots } from '../../../src/services/entry/caller-slots.js'
 import { destinationByPath } from '../../../src/services/entry/path-entry.js'
 import { createPlainServiceListener, ListenerConnections } from '../../../src/services/entry/service-listener.js'
+import { ServiceTraffic, type ServiceTrafficOptions } from '../../../src/services/entry/traffic/service-traffic.js'
 import { followClients } from '../../../src/services/keys/registered-clients.js'
 import { ServiceKeys } from '../../../src/services/keys/service-keys.js'
 
@@ -25,7 +26,11 @@ export async function startEntryOf(
 ): Promise<number> {
   const share = { hasRoom: () => true, take: () => undefined, giveBack: () => undefined }
   const connections = new ListenerConnections(
-    { admit: destinationByPath, open: (key, payload, tried) => openToService(keys, key, payload, tried) },
+    {
+      admit: destinationByPath,
+      open: (key, payload, tried) => openToService(keys, key, payload, tried),
+      traffic: unboundTraffic()
+    },
     limits,
     new CallerSlots(share),
     { streams: new CallerSlots(share), onFlood: () => undefined }
@@ -38,4 +43,14 @@ export async function startEntryOf(
     connections.cut()
   })
   return (server.address() as AddressInfo).port
+}
+
+/** Traffic with the usual bounds, and no rate. */
+export function unboundTraffic(options: Partial<ServiceTrafficOptions> = {}): ServiceTraffic {
+  return new ServiceTraffic({
+    rateOf: () => 0,
+    requestId: given => given ?? 'id',
+    onServed: () => undefined,
+    ...options
+  })
 }

@@ -9,8 +9,10 @@ import { parseResponseHead } from '../../http1/parse-heads.js'
 import { checkTrailerNames } from '../../http1/trailers.js'
 import { readHeaderBlock, toHttp2Headers } from '../../http2/header-blocks.js'
 import { type MessageEnd, watchMessageEnd } from '../../http2/message-end.js'
-import { CallerExchange, type ExchangeCaller } from '../caller-exchange.js'
-import type { ServiceEntry, ServiceRefusal } from '../service-entry.js'
+import { CallerExchange } from '../caller-exchange.js'
+import type { ExchangeCaller } from '../exchange-caller.js'
+import type { ServiceEntry } from '../service-entry.js'
+import type { ServiceRefusal } from '../service-refusal.js'
 import { dropRest } from './drop-rest.js'
 
 /** Statuses whose answers have no body; Node ends the stream with their head. */
@@ -167,10 +169,11 @@ export class Http2Caller implements ExchangeCaller {
   refuseMessage({ problem, message }: BadMessageError): void {
     const isOver = this.exchange.isOver
     const hasAnswer = this.exchange.hasAnswer
-    this.exchange.abandon(message)
+    const status = problem === 'too-large' ? 431 : 400
+    this.exchange.abandon(message, hasAnswer ? undefined : status)
     if (isOver) return
     if (hasAnswer) this.#stream.close(constants.NGHTTP2_PROTOCOL_ERROR)
-    else this.refuse({ status: problem === 'too-large' ? 431 : 400, message })
+    else this.refuse({ status, message })
   }
 
   #ended(): void {

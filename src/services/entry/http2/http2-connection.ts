@@ -5,7 +5,8 @@ import { BadMessageError } from '../../http1/bad-message-error.js'
 import { NO_FIELDS } from '../../http1/fields.js'
 import type { CallerSlot, CallerSlots } from '../caller-slots.js'
 import { type CallerOrigin, requestForService } from '../request-for-service.js'
-import { isServiceRefusal, type ServiceEntry, type ServiceRefusal } from '../service-entry.js'
+import { cameRequest, isServiceRefusal, type ServiceEntry } from '../service-entry.js'
+import type { ServiceRefusal } from '../service-refusal.js'
 import { FrameAllowance, UNITS_OF } from './frame-allowance.js'
 import { Http2Caller } from './http2-caller.js'
 import { readRequestBlock } from './request-block.js'
@@ -134,6 +135,7 @@ export class Http2Connection {
     const { head, framing, target, host } = block
     if (head.method === 'TRACE') return NO_TRACE
     const request = { head, target, host, socket, remoteAddress: this.#remoteAddress }
+    exchange.asked(cameRequest(request))
     const destination = entry.admit(request)
     if (isServiceRefusal(destination)) return destination
     if (isWhole) exchange.bodyEnded(NO_FIELDS)
