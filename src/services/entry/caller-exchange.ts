@@ -35,6 +35,8 @@ export class CallerExchange implements StreamSink {
   #held = 0
   #isBlocked = true
   #isOver = false
+  /** The service has ended its direction of raw bytes. */
+  #hasRawEnd = false
   #request: ServiceRequest | undefined
   #check: AnswerCheck | undefined
   #traffic: RequestTraffic | undefined
@@ -51,7 +53,9 @@ export class CallerExchange implements StreamSink {
 
   /** Whether no more of the request should be read now. */
   get isBlocked(): boolean {
-    return (this.#isBlocked || this.#traffic?.isSlowed === true) && !this.#isOver
+    // what behind a whole request is not read would hide that the caller leaves
+    const mayBeSlowed = this.isRaw || !this.caller.hasWholeRequest
+    return (this.#isBlocked || (mayBeSlowed && this.#traffic?.isSlowed === true)) && !this.#isOver
   }
 
   /** Whether the caller got the beginning of an answer. */
@@ -119,7 +123,7 @@ export class CallerExchange implements StreamSink {
    * @param status of the answer to that
    */
   abandon(reason: string, status?: number): void {
-    this.#over(false, status)
+    this.#over(this.#hasRawEnd, status)
     this.#stream?.reset(RESET.cancelled, reason)
   }
 
@@ -152,8 +156,10 @@ export class CallerExchange implements StreamSink {
       this.#stream?.reset(RESET.broken, 'there was no answer')
       this.#fail('the other side ended without an answer')
     } else if (!this.#checked(() => this.#check?.end())) return
-    else if (this.isRaw) this.caller.end()
-    else {
+    else if (this.isRaw) {
+      this.#hasRawEnd = true
+      this.caller.end()
+    } else {
       this.#over(true)
       if (!this.caller.hasWholeRequest) this.#stream?.reset(RESET.cancelled, 'the answer is complete')
       this.caller.complete(this.#trailers)

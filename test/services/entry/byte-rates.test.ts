@@ -85,3 +85,13 @@ test('a rate holds the sender of a request back', async t => {
   stream.end()
   await caller.until(/200 OK/)
 })
+
+test('a caller that leaves is noticed while its body is not paid for', async t => {
+  const traffic = unboundTraffic({ rateOf: () => 1 })
+  const entry = await startEntryOverStreams(t, { entry: { traffic } })
+  const caller = entry.call().send('POST /v1/relay/git/x HTTP/1.1\r\nHost: entry\r\nContent-Length: 3\r\n\r\nabc')
+  const { received } = await entry.asked()
+  await eventually('the body', () => received.hasEnded)
+  caller.socket.destroy()
+  await eventually('the end', () => traffic.open === 0)
+})

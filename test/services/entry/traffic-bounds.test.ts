@@ -131,3 +131,28 @@ test('what a request was is told when it is over, without its query', async t =>
   assert.deepEqual([left?.status, left?.isWhole], [undefined, false])
   assert.deepEqual(traffic.bytes, { received: 3, sent: 2 })
 })
+
+test('an upgraded connection that its service ended counts as whole, and one that the caller left does not', async t => {
+  const served: ServedRequest[] = []
+  const entry = await startEntryOverStreams(t, {
+    entry: { traffic: unboundTraffic({ onServed: request => served.push(request) }) }
+  })
+  for (const isEnded of [true, false]) {
+    const caller = entry.call().send(get('git', UPGRADE))
+    const { stream } = await entry.asked()
+    stream.message(SWITCH)
+    await caller.until(/101[\s\S]*\r\n\r\n$/)
+    if (isEnded) {
+      stream.end()
+      await caller.closed()
+    } else caller.socket.resetAndDestroy()
+    await until(() => assert.equal(served.length, isEnded ? 1 : 2))
+  }
+  assert.deepEqual(
+    served.map(({ status, isWhole }) => [status, isWhole]),
+    [
+      [101, true],
+      [101, false]
+    ]
+  )
+})
