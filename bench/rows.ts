@@ -11,6 +11,7 @@ import { reload100k } from './rows/reload-100k.js'
 import { route100k } from './rows/route-100k.js'
 import { run1000 } from './rows/run-1000.js'
 import { runTwoSubRelays } from './rows/run-two-sub-relays.js'
+import { serviceOrder } from './rows/service-order.js'
 import {
   service1Gib,
   service1GibUp,
@@ -48,5 +49,6 @@ export const ROWS: readonly Row[] = [
   serviceLatency,
   service1Gib,
   service1GibUp,
-  serviceUpgrades
+  serviceUpgrades,
+  serviceOrder
 ]

@@ -30,6 +30,7 @@ export interface BenchServices {
   readonly port: number
   /** The service by one level (`/v1/relay/one`) and by two (`/v1/relay/two`). */
   readonly root: Measured
+  readonly rootRelay: Relay
   readonly below: Measured
   readonly clientOne: Measured
   readonly clientTwo: Measured
@@ -89,6 +90,7 @@ export async function startServices(context: RowContext, service: 'files' | 'sin
     nginx: { port: proxyPort, workerPid },
     port,
     root: { what: 'relay', pid: root.pid },
+    rootRelay: root,
     below: { what: 'relay below', pid: below.pid },
     clientOne: { what: 'client', pid: clientOne },
     clientTwo: { what: 'client two levels down', pid: clientTwo }
