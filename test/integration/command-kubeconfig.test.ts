@@ -48,6 +48,7 @@ test('the server of a kubeconfig is the listener of the configuration that leads
 
   await configure(
     [
+      '[[service_listener]]\nlisten = "127.0.0.1:5000"\ntls = false\nfixed = "west"',
       '[[service_listener]]\nlisten = "0.0.0.0:6443"\nfixed = "west"',
       '[[service_listener]]\nlisten = "0.0.0.0:9443"\nsuffix = "services.test"',
       '[service_listener.server_names]\n"api.test" = "East"\n'

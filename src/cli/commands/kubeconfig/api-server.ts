@@ -34,7 +34,8 @@ export async function apiServerOf(key: string, options: { readonly config?: stri
       "give --listener-url or --url, a relay's address for callers of services, or --config, which names its listeners"
     )
   }
-  for (const listener of config.serviceListeners) {
+  const secureFirst = [...config.serviceListeners].sort((one, other) => Number(other.tls) - Number(one.tls))
+  for (const listener of secureFirst) {
     const host = hostOf(listener, key)
     if (host === undefined) continue
     const url = `${listener.tls ? 'https' : 'http'}://${hostAndPort(host, listener.listen.port)}`

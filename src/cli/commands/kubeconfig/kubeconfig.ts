@@ -78,7 +78,7 @@ async function write(key: string, options: KubeconfigOptions): Promise<void> {
   const kubeconfig = kubeconfigOf({ context, namespace, server, user })
   if (server.note !== undefined) printDiagnostic(`note: ${server.note}`)
   if (user.kind !== 'none' && server.url.startsWith('http:')) {
-    printDiagnostic(`warning: ${server.url} is no https: kubectl sends the ${user.kind} to nobody, or for all to read`)
+    printDiagnostic(`warning: ${server.url} is no https: others on the way can read the ${user.kind}`)
   }
   if (options.out === undefined) {
     if (options.json === true) printJson(kubeconfig)

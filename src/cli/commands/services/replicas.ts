@@ -18,9 +18,12 @@ export async function replicasOf(client: RelayClient, key: string): Promise<Json
   return replicas
 }
 
+/** The path of a client of the asked relay itself. */
+export const OF_RELAY_ITSELF = 'here'
+
 /** The relays between the asked one and a client. */
 export function showPath(path: unknown): string {
-  return Array.isArray(path) && path.length > 0 ? path.map(cell).join(' > ') : 'here'
+  return Array.isArray(path) && path.length > 0 ? path.map(cell).join(' > ') : OF_RELAY_ITSELF
 }
 
 /** All clients that a relay reaches, here and below. @throws {ClientError} */

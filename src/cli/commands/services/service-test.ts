@@ -15,7 +15,7 @@ import { readSecretFile } from '../../options/secret-file.js'
 import { readDuration } from '../../options/time-option.js'
 import { formatRecord, printJson, showBytes } from '../../output/table.js'
 import { askService, type ServiceAnswer } from './ask-service.js'
-import { checkServiceKey, replicasOf, showPath } from './replicas.js'
+import { checkServiceKey, OF_RELAY_ITSELF, replicasOf, showPath } from './replicas.js'
 import { type Entry, entryAt, entryOf } from './service-entry.js'
 
 interface TestOptions extends ShowOptions {
@@ -123,6 +123,7 @@ function describe(key: string, { url }: Entry, clients: KnownClients, answer: Se
 
 function describeClients({ count, away = 0, paths = [], unknown, ms }: KnownClients): string {
   if (unknown !== undefined) return `not known: ${unknown}`
-  const where = paths.length === 0 ? '' : `, by ${paths.join(', ')}`
+  const where =
+    paths.length === 0 ? '' : `, ${paths.map(path => (path === OF_RELAY_ITSELF ? path : `by ${path}`)).join(', ')}`
   return `${count}${away === 0 ? '' : `, ${away} of them away`}${where} (${ms} ms)`
 }
