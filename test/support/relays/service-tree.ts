@@ -28,7 +28,11 @@ export async function startServiceTree(
       { id: 'other', under: 'root', nodes: ['node-o1'], byLink }
     ],
     absent: IDS,
-    settings: { ...settings, tokens: ['clients_file = "clients"'], services: ['listen = "127.0.0.1:0"'] }
+    settings: {
+      ...settings,
+      tokens: ['clients_file = "clients"'],
+      services: ['listen = "127.0.0.1:0"', ...(settings.services ?? [])]
+    }
   })
   for (const id of IDS) await writeFile(join(tree.relay(id).directory, 'clients'), clientTokenLine(key))
   await Promise.all(IDS.map(id => tree.restart(id)))
