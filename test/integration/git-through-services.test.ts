@@ -1,10 +1,13 @@
 import assert from 'node:assert/strict'
-import { execFile } from 'node:child_process'
+import { execFile, spawn } from 'node:child_process'
 import { randomFillSync } from 'node:crypto'
-import { mkdir, open, readFile, writeFile } from 'node:fs/promises'
+import { once } from 'node:events'
+import { mkdir, readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
+import { pipeline } from 'node:stream/promises'
 import { type TestContext, test } from 'node:test'
 import { promisify } from 'node:util'
+import { peakDuring, residentMib } from '../../bench/support/memory.js'
 import { orLong } from '../support/long.js'
 import { startGitServer } from '../support/network/git-server.js'
 import { startClientOf } from '../support/relays/clients.js'
@@ -12,8 +15,11 @@ import { startServiceTree } from '../support/relays/service-tree.js'
 
 const run = promisify(execFile)
 const LOGIN = 'user:secret'
+const MIB = 1024 * 1024
 /** More than any buffer on the way; a pack over 1 GiB with TREELINE_MINUTES. */
-const LARGE_MIB = orLong(96, 1_100)
+const LARGE_MIB = orLong(160, 1_100)
+/** Of a relay or client above idle. Coarse: each takes some 20 MiB. */
+const MEMORY_MIB = 80
 
 /** A repository two levels below the root, and `git` as a user of the root's listener has it. */
 async function startGit(t: TestContext) {
@@ -24,8 +30,9 @@ async function startGit(t: TestContext) {
   await run('git', ['init', '-q', '--bare', '-b', 'main', join(folder, 'project.git')])
   await run('git', ['-C', join(folder, 'project.git'), 'config', 'http.receivepack', 'true'])
   await run('git', ['-C', join(folder, 'project.git'), 'config', 'uploadpack.allowFilter', 'true'])
+  await run('git', ['-C', join(folder, 'project.git'), 'config', 'core.bigFileThreshold', '1m'])
   const server = await startGitServer(t, folder, LOGIN)
-  await startClientOf(t, tree, { relay: 'middle', key: 'git', id: 'one', baseUrl: server.url })
+  const client = await startClientOf(t, tree, { relay: 'middle', key: 'git', id: 'one', baseUrl: server.url })
   await untilKnown('middle')
   const helper = '!f() { echo username=user; echo password=secret; }; f'
   const git = async (directory: string, ...options: readonly string[]) => {
@@ -39,7 +46,8 @@ async function startGit(t: TestContext) {
     )
     return stdout.trim()
   }
-  return { folder, url: `${await urlOf('root')}/project.git`, server, git }
+  const pids = [tree.processes.get('root')?.pid ?? 0, tree.processes.get('middle')?.pid ?? 0, client.child.pid ?? 0]
+  return { folder, url: `${await urlOf('root')}/project.git`, server, git, pids }
 }
 
 test('git clones, fetches and pushes through two levels, with a log-in of its own', async t => {
@@ -92,16 +100,38 @@ test('git clones, fetches and pushes through two levels, with a log-in of its ow
   })
 })
 
-test('a large pack is pushed and cloned', async t => {
-  const { folder, url, git } = await startGit(t)
-  await git(folder, 'clone', '-q', url, 'first')
-  const first = join(folder, 'first')
-  const file = await open(join(first, 'large'), 'w')
-  for (let written = 0; written < LARGE_MIB; written += 1) await file.write(randomFillSync(Buffer.alloc(1024 * 1024)))
-  await file.close()
-  await git(first, '-c', 'core.bigFileThreshold=1m', 'add', '.')
-  await git(first, '-c', 'core.bigFileThreshold=1m', 'commit', '-q', '-m', 'large')
-  await git(first, '-c', 'pack.compression=0', '-c', 'core.bigFileThreshold=1m', 'push', '-q', 'origin', 'HEAD:main')
-  await git(folder, 'clone', '-q', url, 'second')
-  await run('cmp', [join(first, 'large'), join(folder, 'second', 'large')])
+/** Makes a repository whose only commit has a file that cannot be compressed, without a copy of it outside of the pack. */
+async function makeLargeRepository(folder: string): Promise<void> {
+  await run('git', ['init', '-q', '--bare', '-b', 'main', folder])
+  const importing = spawn('git', ['-C', folder, '-c', 'core.compression=0', 'fast-import', '--quiet'], {
+    stdio: ['pipe', 'inherit', 'inherit']
+  })
+  const ended = once(importing, 'close')
+  await pipeline(largeCommit(), importing.stdin)
+  assert.deepEqual(await ended, [0, null])
+}
+
+/** The commit, as `git fast-import` reads it. */
+async function* largeCommit(): AsyncGenerator<Buffer> {
+  yield Buffer.from('commit refs/heads/main\ncommitter a <a@b> 1700000000 +0000\ndata 5\nlarge\n')
+  yield Buffer.from(`M 100644 inline large\ndata ${LARGE_MIB * MIB}\n`)
+  for (let made = 0; made < LARGE_MIB; made += 1) yield randomFillSync(Buffer.alloc(MIB))
+  yield Buffer.from('\n')
+}
+
+test('a large pack is pushed and fetched, and no process on the way holds it', async t => {
+  const { folder, url, git, pids } = await startGit(t)
+  const [from, to] = [join(folder, 'from.git'), join(folder, 'to.git')]
+  await makeLargeRepository(from)
+  await git(folder, 'ls-remote', url) // what is loaded with the first request is no part of it
+  const idle = pids.map(residentMib)
+  const { peaksMib } = await peakDuring(pids, async () => {
+    await git(from, '-c', 'core.bigFileThreshold=1m', 'push', '-q', url, 'main')
+    await git(folder, 'clone', '-q', '--bare', url, to)
+  })
+  const grown = peaksMib.map((peak, index) => Math.round(peak - (idle[index] ?? 0)))
+  t.diagnostic(`root, middle and client took ${grown.join(', ')} MiB above idle`)
+  assert.equal(await git(to, 'rev-parse', 'main'), await git(from, 'rev-parse', 'main'))
+  assert.equal(await git(to, 'cat-file', '-s', 'main:large'), String(LARGE_MIB * MIB))
+  assert.ok(Math.max(...grown) < MEMORY_MIB, `${grown.join(', ')} MiB above idle`)
 })
