@@ -26,6 +26,20 @@ key = "issuers"
 url = "https://d"
 ca_file = "basic"
 [[service]]
+key = "cluster"
+type = "kubernetes"
+kubeconfig = "kubeconfig"
+[[service]]
+key = "pod"
+type = "kubernetes"
+[[service]]
+key = "files"
+type = "aws"
+url = "https://f"
+aws_region = "eu-central-1"
+aws_service = "s3"
+credentials = { type = "aws", file = "basic" }
+[[service]]
 key = "good"
 url = "http://e"
 credentials = { type = "bearer", file = "basic" }
@@ -37,6 +51,11 @@ for (const kind of ['an agent', 'a relay'] as const) {
     await appendFile(join(folder, kind === 'an agent' ? 'agent.conf' : 'main.conf'), SERVICES)
     await writeFile(join(folder, 'basic'), SECRET)
     await chmod(join(folder, 'basic'), 0o644)
+    const user = { name: 'u', user: { exec: { command: 'aws' } } }
+    const context = { name: 'c', context: { cluster: 'c', user: 'u' } }
+    const clusters = [{ name: 'c', cluster: { server: 'https://c' } }]
+    const kubeconfig = { 'current-context': 'c', clusters, contexts: [context], users: [user] }
+    await writeFile(join(folder, 'kubeconfig'), JSON.stringify(kubeconfig))
     const { problems, warnings, notes } =
       kind === 'an agent' ? await checkAgentStart(loadAgentConfig(folder)) : await checkRelayStart(loadConfig(folder))
     assert.deepEqual(problems, [])
@@ -46,6 +65,9 @@ for (const kind of ['an agent', 'a relay'] as const) {
       /^service missing: credentials\.secret \S+\/missing\/token cannot be read: there is no such file/m,
       /^service variable: credentials\.env TREELINE_NOT_SET was not looked at/m,
       /^service issuers: ca_file \S+ holds no readable certificate/m,
+      /^service cluster: the user u has credentials of the kind exec/m,
+      /^service pod: service_account, which needs KUBERNETES_SERVICE_HOST of a pod, was not looked at/m,
+      /^service files: the profile default is not there/m,
       /^service good: credentials\.file \S+ has mode 0644/m
     ]) {
       assert.match(all, says)

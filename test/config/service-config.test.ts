@@ -41,6 +41,9 @@ test('agents and relays read the same sections, with the same defaults', () => {
       responseTimeoutMs: undefined,
       caFile: undefined,
       isInsecure: false,
+      cluster: undefined,
+      aws: undefined,
+      isOpsmx: false,
       credentials: undefined
     }
   ]
@@ -73,6 +76,9 @@ key_file = "/keys/wiki.key"
     responseTimeoutMs: 30_000,
     caFile: '/etc/agent/ca.pem',
     isInsecure: false,
+    cluster: undefined,
+    aws: undefined,
+    isOpsmx: false,
     credentials: {
       type: 'client_certificate',
       place: { kind: 'file', path: '/etc/agent/wiki.pem' },
@@ -89,7 +95,6 @@ for (const [what, text, problem] of [
   ['no url', '[[service]]\nkey = "a"', /service\[0\]\.url: missing/],
   ['another scheme', SERVICE.replace('https:', 'ftp:'), /url: expected http:\/\/ or https:\/\//],
   ['an unknown type', `${SERVICE}type = "gitlab"`, /type: expected http, argocd/],
-  ['a type that is not there yet', `${SERVICE}type = "aws"`, /type: services of type aws are not there yet/],
   ['another host than keep', `${SERVICE}host = "other"`, /host: expected keep/],
   ['an annotation that is no text', `${SERVICE}annotations = { floor = 12 }`, /annotations: expected at most 32/],
   ['a control character in an annotation', `${SERVICE}annotations = { a = "b\\nc" }`, /annotations: expected/],

@@ -162,7 +162,7 @@ test('services import says with the line why an enabled service cannot be one, a
     ['good', 'x-a', at, /there is one of that name before it/],
     ['a.b', 'x-a', at, /"a\.b" cannot be a key, which has 1 to 128 letters/],
     ['clients', 'x-a', at, /"clients" cannot be a key/],
-    ['b', 'aws', '', /requests to AWS are not signed here/],
+    ['b', 'aws', '', /a service of type aws has a url, a region and a service here/],
     ['c', '""', at, /"" cannot be a type/],
     ['d', 'x-a', '', /it has no config\.url/],
     ['e', 'x-a', 'url: "http://user:pw@h"', /its url cannot be used/],

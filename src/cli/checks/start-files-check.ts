@@ -12,7 +12,7 @@ import { checkBelongs, parsePrivateKey, readEveryCertificate } from '../../keys/
 import { MIN_TOKEN_LENGTH } from '../../keys/tokens/admin-token.js'
 import { parseClientTokens } from '../../keys/tokens/client-token-rules.js'
 import { signingPassphrase } from '../../process/passphrase.js'
-import { checkCredentials } from '../../services/credentials/check-credentials.js'
+import { checkOwnServices } from '../../services/own/check-own-services.js'
 import { withheldWarnings } from '../../shared-folder/withheld-files.js'
 import { whyUnreadable } from '../../values/failures/file-failure.js'
 import { errorMessage, forbiddenPath } from '../../values/failures/system-error.js'
@@ -263,7 +263,7 @@ async function checkToken(found: Findings, file: NamedFile | undefined): Promise
 
 /** Warnings of services that would refuse requests. What this user may not read may be in order. */
 async function serviceWarnings(found: Findings, services: readonly ServiceConfig[]): Promise<readonly string[]> {
-  const { problems, notes } = await checkCredentials(services)
+  const { problems, notes } = await checkOwnServices(services)
   found.notes.push(...notes)
   if (!found.isOther) return problems.map(problem => `${problem}; its requests are refused until that is mended`)
   found.notes.push(...problems)

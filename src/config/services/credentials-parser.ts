@@ -14,7 +14,9 @@ const headerName = textReader(
 
 const variableName = textReader('the name of an environment variable', text => /^[A-Za-z_]\w{0,127}$/.test(text))
 
-const TYPES = ['bearer', 'token', 'basic', 'header', 'client_certificate'] as const
+const profileName = textReader('the name of a profile in the file', text => /^[^\p{C}[\]]{1,128}$/u.test(text))
+
+const TYPES = ['bearer', 'token', 'basic', 'header', 'client_certificate', 'aws'] as const
 
 /** Reads `[service.credentials]`; undefined where there are none, or a problem was noted. */
 export function readServiceCredentials(service: Section, directory: string): CredentialsConfig | undefined {
@@ -24,7 +26,11 @@ export function readServiceCredentials(service: Section, directory: string): Cre
   const place = readPlace(section, directory, type)
   const header = section.optional('header', headerName)
   const keyPlace = readKeyPlace(section, directory, place)
+  const profile = section.read('profile', profileName, 'default')
   if (type === undefined || place === undefined) return undefined
+  if (section.raw('profile') !== undefined && (type !== 'aws' || place.kind !== 'file')) {
+    section.problem('profile', 'is for type = "aws" with a file alone')
+  }
   if (type !== 'header' && section.raw('header') !== undefined) {
     section.problem('header', `is for type = "header" alone, and type is ${type}`)
   }
@@ -32,6 +38,7 @@ export function readServiceCredentials(service: Section, directory: string): Cre
     section.problem(`key_${keyPlace.kind}`, `is for type = "client_certificate" alone, and type is ${type}`)
   }
   if (type === 'client_certificate') return { type, place, keyPlace }
+  if (type === 'aws') return { type, place, profile }
   if (type !== 'header') return { type, place }
   if (header === undefined && section.raw('header') === undefined) {
     section.problem('header', `missing: expected ${headerName.expected}`)

@@ -12,9 +12,10 @@ export interface ServiceFile {
 
 /** The files that services name: those of their credentials, and issuers. */
 export function filesOfServices(services: readonly ServiceConfig[]): ServiceFile[] {
-  return services.flatMap(({ key, caFile, credentials }) => {
+  return services.flatMap(({ key, caFile, cluster, credentials }) => {
     const of = (setting: string) => `service ${key}: ${setting}`
     const files: ServiceFile[] = caFile === undefined ? [] : [{ key: of('ca_file'), path: caFile, isReadable: true }]
+    if (cluster?.kind === 'kubeconfig') files.push({ key: of('kubeconfig'), path: cluster.file, isReadable: false })
     if (credentials === undefined) return files
     const keyPlace = credentials.type === 'client_certificate' ? credentials.keyPlace : undefined
     return [

@@ -12,23 +12,14 @@ import {
 } from '../readers/value-readers.js'
 import { readServiceCredentials } from './credentials-parser.js'
 import type { ServiceConfig } from './service-config.js'
+import { checkServiceCredentials, readAwsScope, readCluster, serviceType } from './service-types.js'
 
 /** Sections `[[service]]`, at most. */
 export const MAX_OWN_SERVICES = 256
 
 const MAX_URL_CHARS = 2_048
-/** Types that a service may have here, beside those of one's own. */
-const TYPES = ['http', 'argocd', 'clouddriver', 'front50', 'jenkins']
-/** Types of birger that need more than is done here. */
-const LATER_TYPES = ['aws', 'fiat', 'kubernetes']
-const OWN_TYPE = /^x-[A-Za-z0-9_-]{1,62}$/
 
 const serviceKey = textReader(CLIENT_KEY_RULE, isClientKey)
-
-const serviceType = textReader(
-  `${TYPES.join(', ')}, or one of your own that begins with x-, such as "x-wiki"`,
-  text => TYPES.includes(text) || OWN_TYPE.test(text)
-)
 
 const annotations: ValueReader<Annotations> = { expected: ANNOTATIONS_RULE, parse: parseAnnotations }
 
@@ -48,32 +39,26 @@ export function readOwnServices(file: Section, directory: string): ServiceConfig
       section.problem('key', `there is a service ${key} before this one: a key names one service`)
     }
     if (key !== undefined) keys.add(key)
-    const type = readType(section)
-    const url = section.required('url', baseUrl)
+    const type = section.read('type', serviceType, 'http')
+    const cluster = readCluster(section, type, directory)
+    const url = type === 'kubernetes' ? section.optional('url', baseUrl) : section.required('url', baseUrl)
     const service = {
       annotations: section.read('annotations', annotations, {}),
       keepsHost: section.optional('host', oneOf('keep')) !== undefined,
       responseTimeoutMs: section.optional('response_timeout', duration(1, MAX_TIMER_MS)),
       caFile: section.optional('ca_file', pathFrom(directory)),
       isInsecure: section.read('insecure', flag, false),
-      credentials: readServiceCredentials(section, directory)
+      credentials: cluster === undefined ? readServiceCredentials(section, directory) : undefined,
+      aws: readAwsScope(section, type),
+      isOpsmx: section.read('opsmx', flag, false)
     }
-    if (key === undefined || url === undefined) return []
-    checkTls(section, url, service)
-    if (type === 'argocd' && service.credentials !== undefined && service.credentials.type !== 'bearer') {
-      section.problem('credentials', `a service of type argocd takes bearer alone, not ${service.credentials.type}`)
-    }
-    return [{ key, type, url, ...service }]
+    if (cluster === undefined) checkServiceCredentials(section, type, service.credentials)
+    if (url !== undefined) checkTls(section, url, service)
+    if (type === 'aws' && service.keepsHost) section.problem('host', 'AWS answers to its own name alone')
+    return key === undefined || (url === undefined && cluster === undefined)
+      ? []
+      : [{ key, type, url, cluster, ...service }]
   })
-}
-
-function readType(section: Section): string {
-  const raw = section.raw('type')
-  if (typeof raw === 'string' && LATER_TYPES.includes(raw)) {
-    section.problem('type', `services of type ${raw} are not there yet; as "http" they get what the caller sends`)
-    return raw
-  }
-  return section.read('type', serviceType, 'http')
 }
 
 /** Settings of TLS alone would do nothing without it. */

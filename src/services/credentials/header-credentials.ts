@@ -4,7 +4,7 @@ import type { EdgeCredentials, HeadChange } from './edge-credentials.js'
 import { filesOfPlace, readPlace, settingOf } from './secret-text.js'
 import { type SecretOwner, WatchedSecret } from './watched-secret.js'
 
-type HeaderConfig = Exclude<CredentialsConfig, { readonly type: 'client_certificate' }>
+type HeaderConfig = Exclude<CredentialsConfig, { readonly type: 'client_certificate' | 'aws' }>
 
 const NO_TLS_OPTIONS: ConnectionOptions = {}
 const MAX_VALUE_CHARS = 16 * 1024

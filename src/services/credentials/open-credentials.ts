@@ -19,7 +19,7 @@ export async function openCredentials(
 }
 
 function openOwn(config: ServiceConfig['credentials'], owner: SecretOwner): Promise<EdgeCredentials | undefined> {
-  if (config === undefined) return Promise.resolve(undefined)
+  if (config === undefined || config.type === 'aws') return Promise.resolve(undefined) // AWS is signed for, not logged in to
   return config.type === 'client_certificate'
     ? EdgeCertificate.open(config, owner)
     : HeaderCredentials.open(config, owner)

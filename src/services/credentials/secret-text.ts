@@ -32,11 +32,11 @@ export async function readPlace(place: SecretPlace, keys: readonly string[]): Pr
   return [text]
 }
 
-/** @throws {Error} that names the file */
-export async function readServiceFile(setting: string, path: string): Promise<string> {
+/** @param maxBytes that it may have @throws {Error} that names the file */
+export async function readServiceFile(setting: string, path: string, maxBytes = MAX_BYTES): Promise<string> {
   try {
     const { size } = await stat(path)
-    if (size > MAX_BYTES) throw new Error(`it has ${size} bytes, and a secret has ${MAX_BYTES} at most`)
+    if (size > maxBytes) throw new Error(`it has ${size} bytes, and may have ${maxBytes} at most`)
     return await readTextFile(path)
   } catch (error) {
     throw new Error(whyUnreadable(setting, path, error), { cause: error })

@@ -200,6 +200,10 @@ export class EdgeExchange implements StreamSink, AnswerSink {
   #begin(isNew: boolean): ServiceChannel {
     const connection = this.service.take(isNew)
     connection.begin(this.outgoing, this)
+    if (this.outgoing.body !== undefined) {
+      for (const piece of this.outgoing.body) connection.write(piece)
+      connection.finish(NO_FIELDS)
+    }
     if (isServicesTurn(this.request)) this.#wait.begin()
     return connection
   }

@@ -16,6 +16,7 @@ import { BadMessageError } from '../http1/bad-message-error.js'
 import { BadOpeningError, type Opening } from '../streams/open-line.js'
 import type { TakeKind } from '../streams/stream-kinds.js'
 import { AwaitedRequest } from './awaited-request.js'
+import { type AwsSigning, takeForAws } from './aws-requests.js'
 import { EdgeExchange, type ExchangeService } from './edge-exchange.js'
 import { ServiceSessions } from './http2/service-sessions.js'
 import { answerInPlace } from './own-answer.js'
@@ -32,12 +33,16 @@ export interface HttpServiceOptions {
   readonly keepsHost?: boolean
   /** The version of HTTP that the service speaks. @default 'http/1.1' */
   readonly protocol?: ServiceProtocol | undefined
+  /** The name of this node, for services that are told it. */
+  readonly agentName?: string | undefined
   /** The trust in the service, asked for each request: another object once it has changed. */
   readonly tls: () => ConnectionOptions
   /** The longest wait for the head of an answer, in ms: 504 then. @default none */
   readonly responseTimeoutMs?: number | undefined
   /** Closed by the caller. @default the caller's own pass */
   readonly credentials?: EdgeCredentials | undefined
+  /** Signs requests for AWS, in place of `credentials`. */
+  readonly aws?: AwsSigning | undefined
   readonly logger: Logger
   /** @param status of the answer; undefined when the service gave none */
   readonly onAnswered: (status: number | undefined) => void
@@ -64,7 +69,8 @@ export function createHttpService(options: HttpServiceOptions): HttpService {
   const connections = new Channels({ host, port, isTls }, joinTls(options.tls, credentials))
   const head: ServiceHeadOptions = {
     prefix: baseUrl.pathname.replace(/\/+$/, ''),
-    host: keepsHost ? undefined : baseUrl.host
+    host: keepsHost ? undefined : baseUrl.host,
+    agentName: options.agentName
   }
   const service: ExchangeService = {
     baseUrl,
@@ -84,7 +90,12 @@ export function createHttpService(options: HttpServiceOptions): HttpService {
     }
   }
   return {
-    take: (stream, opening) => take(stream, opening, service),
+    take: (stream, opening) => {
+      const request = read(stream, opening)
+      if (request === undefined) return
+      if (options.aws === undefined) begin(stream, request, service)
+      else takeForAws(stream, request, service, { ...head, host: baseUrl.host }, options.aws)
+    },
     renewConnections: () => connections.renew(),
     close: () => connections.close()
   }
@@ -105,24 +116,23 @@ function joinTls(trust: () => ConnectionOptions, credentials: EdgeCredentials | 
   }
 }
 
-function take(stream: FramedStream, opening: Opening, service: ExchangeService): void {
+/** Reads the request of a stream. @returns undefined for one that was refused */
+function read(stream: FramedStream, opening: Opening): ServiceRequest | undefined {
   let request: ServiceRequest
   try {
     request = parseServiceRequest(opening)
   } catch (error) {
     if (!(error instanceof BadOpeningError || error instanceof BadMessageError)) throw error
     stream.reset(RESET.broken, error.message)
-    return
+    return undefined
   }
   const { target } = request.head
   if (target !== '*' && (!target.startsWith('/') || climbs(target))) {
-    answerInPlace(
-      stream,
-      request.head.method,
-      400,
-      'the path has to begin with / and must not contain .. in any spelling'
-    )
-  } else begin(stream, request, service)
+    const message = 'the path has to begin with / and must not contain .. in any spelling'
+    answerInPlace(stream, request.head.method, 400, message)
+    return undefined
+  }
+  return request
 }
 
 function outgoingRequest(head: OutgoingHead, request: ServiceRequest, change: HeadChange): OutgoingRequest {

@@ -13,6 +13,8 @@ export interface OutgoingRequest {
   readonly framing: SentBody
   /** The value of `Upgrade`, where the caller offers one. HTTP/2 has none: such a request is an ordinary one there. */
   readonly upgrade: string | undefined
+  /** A body that goes with the head; the stream brings none then. */
+  readonly body?: readonly Buffer[] | undefined
 }
 
 /** The listener of one exchange with a service. Nothing is called after `onAnswerEnd` or `onFailure`. */

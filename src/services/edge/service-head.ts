@@ -9,16 +9,24 @@ export interface ServiceHeadOptions {
   readonly prefix: string
   /** The value of `Host`; undefined: as the caller asked. */
   readonly host: string | undefined
+  /** The name of this node; undefined: the service is not told, and a caller's own passes. */
+  readonly agentName: string | undefined
 }
 
+/** The header by which birger tells services the name of its agent. */
+const AGENT_NAME = 'x-opsmx-agent-name'
+
 /** The head of a request for the service, before credentials change it. */
-export function outgoingHead({ head }: ServiceRequest, { prefix, host }: ServiceHeadOptions): OutgoingHead {
+export function outgoingHead({ head }: ServiceRequest, { prefix, host, agentName }: ServiceHeadOptions): OutgoingHead {
   const target = head.target === '*' ? head.target : prefix + head.target
-  if (host === undefined) return { method: head.method, target, fields: head.fields }
-  const fields = ['Host', host]
+  const fields: string[] = []
+  if (host !== undefined) fields.push('Host', host)
+  if (agentName !== undefined) fields.push(AGENT_NAME, agentName)
   for (let at = 0; at + 1 < head.fields.length; at += 2) {
     const name = head.fields[at] ?? ''
-    if (!isNamed(name, 'host')) fields.push(name, head.fields[at + 1] ?? '')
+    if (host !== undefined && isNamed(name, 'host')) continue
+    if (agentName !== undefined && isNamed(name.replaceAll('_', '-'), AGENT_NAME)) continue
+    fields.push(name, head.fields[at + 1] ?? '')
   }
   return { method: head.method, target, fields }
 }

@@ -7,7 +7,8 @@ import type { Replica } from '../keys/replica.js'
 import { MAX_KEYS, type ServiceKeys } from '../keys/service-keys.js'
 import type { TakeKind } from '../streams/stream-kinds.js'
 import { LocalWay } from './local-way.js'
-import { type OwnService, openOwnService } from './own-service.js'
+import { openOwnService } from './open-own-service.js'
+import type { OwnService } from './own-service.js'
 
 export interface OwnServicesOptions {
   /** The id of this node or relay. */
@@ -76,7 +77,7 @@ export class OwnServices {
     const { selfId, keys, logger } = this.options
     const { key, type, annotations } = config
     const isSameService = former !== undefined && isDeepStrictEqual(reachOf(former.config), reachOf(config))
-    const service = isSameService ? former.service : await openOwnService(config, logger)
+    const service = isSameService ? former.service : await openOwnService(config, selfId, logger)
     if (former !== undefined) {
       this.#withdraw(former)
       if (!isSameService) former.service.retire()
@@ -107,6 +108,6 @@ export class OwnServices {
 }
 
 /** The part of a configuration on which requests depend. */
-function reachOf({ annotations: _annotations, type: _type, ...reach }: ServiceConfig): object {
+function reachOf({ annotations: _annotations, ...reach }: ServiceConfig): object {
   return reach
 }

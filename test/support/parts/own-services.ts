@@ -24,6 +24,9 @@ export function serviceConfig(facts: Partial<ServiceConfig> & Pick<ServiceConfig
     responseTimeoutMs: undefined,
     caFile: undefined,
     isInsecure: false,
+    cluster: undefined,
+    aws: undefined,
+    isOpsmx: false,
     credentials: undefined,
     ...facts
   }

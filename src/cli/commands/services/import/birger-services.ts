@@ -120,7 +120,11 @@ function keyOf(place: YamlMap, others: ReadonlyMap<string, ImportedService>): st
 function typeOf(entry: YamlMap, where: string): string {
   const type = entry.text('type') ?? ''
   if (TYPES.has(type) || OWN_TYPE.test(type)) return type
-  if (type === 'aws') throw new LeftOutError('requests to AWS are not signed here', entry, 'type')
+  if (type === 'aws') {
+    const why =
+      'a service of type aws has a url, a region and a service here, which the file does not have: write it by hand'
+    throw new LeftOutError(why, entry, 'type')
+  }
   const own = `x-${type}`
   if (!OWN_TYPE.test(own)) throw new LeftOutError(`${JSON.stringify(type)} cannot be a type`, entry, 'type')
   entry.remark(`the type ${type} of ${where} becomes ${own}: types of one's own begin with x-`, 'type')
