@@ -15,7 +15,7 @@ export class OfferedServices {
 
   constructor(nodeId: string, logger: Logger) {
     const keys = new ServiceKeys()
-    this.#own = new OwnServices({ selfId: nodeId, keys, logger })
+    this.#own = new OwnServices({ selfId: nodeId, keys, sealing: undefined, logger })
     this.#announcer = new KeyAnnouncer({ keys, logger })
     this.takeStream = new StreamKinds(nodeId).on('keys', this.#announcer.take).on('http', this.#own.take).take
   }

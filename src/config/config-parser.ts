@@ -99,7 +99,7 @@ function readMain(main: Section, directory: string, readFile: ReadFile): Omit<Co
     sharedFolder: readSharedFolder(main.section('shared_folder'), directory),
     limits: readLimits(main.section('limits')),
     storage,
-    services: readServices(main.section('services'), general),
+    services: readServices(main.section('services'), general, directory),
     serviceListeners: readServiceListeners(main, general, directory),
     ownServices: readOwnServices(main, directory),
     metrics: { allowedNetworks: main.section('metrics').read('allowed_networks', networks, []) },

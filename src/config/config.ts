@@ -186,6 +186,10 @@ export interface Config {
     readonly rates: ReadonlyMap<string, number>
     /** Whether each request is logged. */
     readonly log: boolean
+    /** Names of headers, in lower case, that cross the tree sealed. */
+    readonly sealHeaders: readonly string[]
+    /** A file with the keys of the seals, a line each; undefined: no header is sealed. */
+    readonly sealKeyFile: string | undefined
   }
   /** `[[service_listener]]`: listeners whose paths reach a service unchanged. Treeline only. */
   readonly serviceListeners: readonly ServiceListenerConfig[]

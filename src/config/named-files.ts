@@ -51,6 +51,7 @@ export function filesNamedByRelay({
   sharedFolder,
   serviceListeners,
   ownServices,
+  services,
   tokens
 }: Config): NamedFile[] {
   return [
@@ -68,6 +69,7 @@ export function filesNamedByRelay({
       ['service_listener.key_file', keyFile]
     ]),
     ...filesOfServices(ownServices).map(({ key, path }): NamedFile => [key, path]),
+    ['services.seal_key_file', services.sealKeyFile],
     ['tokens.admin_file', tokens.adminFile],
     ['tokens.clients_file', tokens.clientsFile]
   ]

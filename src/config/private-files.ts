@@ -15,7 +15,8 @@ type Listed = Omit<PrivateFile, 'path'> & { readonly path: string | undefined }
 
 /** The files of a relay that others must not read, or whose content decides what the relay does. */
 export function privateFilesOfRelay(config: Config): PrivateFile[] {
-  const { directory, general, tree, upstream, serviceListeners, ownServices, tokens, remoteRun, storage } = config
+  const { directory, general, tree, upstream, serviceListeners, ownServices, services, tokens, remoteRun, storage } =
+    config
   const isOfMembers = tree.source === 'members'
   const hasPassword = upstream?.password !== undefined
   return present([
@@ -23,6 +24,7 @@ export function privateFilesOfRelay(config: Config): PrivateFile[] {
     ...serviceListeners.map(({ keyFile }) => ({ key: 'service_listener.key_file', path: keyFile })),
     ...filesOfServices(ownServices),
     { key: 'tree.ca_key_file', path: isOfMembers ? tree.caKeyFile : undefined },
+    { key: 'services.seal_key_file', path: services.sealKeyFile },
     { key: 'tokens.admin_file', path: tokens.adminFile },
     { key: 'the key that signs files,', path: join(directory, 'sign.key') },
     {

@@ -3,8 +3,9 @@ import { isKeyPattern } from '../keys/tokens/token-scope.js'
 import { isNodeId } from '../values/ids.js'
 import type { Config } from './config.js'
 import { listenAddress } from './readers/address-readers.js'
+import { headerName } from './readers/header-name.js'
 import type { Section } from './readers/section.js'
-import { byteSize, flag, networks, type ValueReader } from './readers/value-readers.js'
+import { byteSize, flag, networks, pathFrom, type ValueReader } from './readers/value-readers.js'
 
 /** Stands for all agents without a line of their own. */
 const EVERY_AGENT = '*'
@@ -37,11 +38,34 @@ function readAgentKeys(services: Section): ReadonlyMap<string, readonly string[]
   return keys
 }
 
-/** Reads `[services]`. */
-export function readServices(section: Section, { httpsCertificateFile }: Config['general']): Config['services'] {
+const MAX_SEALED_HEADERS = 16
+
+const sealedHeaders: ValueReader<readonly string[]> = {
+  expected: `a list of at most ${MAX_SEALED_HEADERS} names of headers, such as ["X-Spinnaker-User"]`,
+  parse: raw => {
+    if (!Array.isArray(raw) || raw.length > MAX_SEALED_HEADERS) return undefined
+    const names = raw.flatMap(item => headerName.parse(item) ?? [])
+    return names.length === raw.length ? names.map(name => name.toLowerCase().replaceAll('_', '-')) : undefined
+  }
+}
+
+/** Reads `[services]`. @param directory from which relative paths count */
+export function readServices(
+  section: Section,
+  { httpsCertificateFile }: Config['general'],
+  directory: string
+): Config['services'] {
   const httpsListen = section.optional('https_listen', listenAddress)
   if (httpsListen !== undefined && httpsCertificateFile === undefined) {
     section.problem('https_listen', 'needs general.https_certificate_file and general.https_key_file')
+  }
+  const sealHeaders = section.read('seal_headers', sealedHeaders, [])
+  const sealKeyFile = section.optional('seal_key_file', pathFrom(directory))
+  if (sealHeaders.length > 0 && section.raw('seal_key_file') === undefined) {
+    section.problem('seal_key_file', 'missing: seal_headers needs a file with the key of the seals')
+  }
+  if (sealHeaders.length === 0 && section.raw('seal_headers') === undefined && sealKeyFile !== undefined) {
+    section.problem('seal_headers', 'missing: seal_key_file is for the headers that are named here')
   }
   return {
     listen: section.optional('listen', listenAddress),
@@ -50,7 +74,9 @@ export function readServices(section: Section, { httpsCertificateFile }: Config[
     agentKeys: readAgentKeys(section),
     rate: section.read('rate', byteSize(0), 0),
     rates: readRates(section.section('rates')),
-    log: section.read('log', flag, false)
+    log: section.read('log', flag, false),
+    sealHeaders,
+    sealKeyFile
   }
 }
 

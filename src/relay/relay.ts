@@ -38,6 +38,7 @@ export async function startRelay(options: RelayOptions): Promise<Relay> {
     tokens: parts.tokens,
     keys: parts.serviceParts.keys,
     traffic: parts.traffic,
+    sealing: parts.serviceParts.sealing,
     connections,
     logger
   })

@@ -13,6 +13,7 @@ import { MIN_TOKEN_LENGTH } from '../../keys/tokens/admin-token.js'
 import { parseClientTokens } from '../../keys/tokens/client-token-rules.js'
 import { signingPassphrase } from '../../process/passphrase.js'
 import { checkOwnServices } from '../../services/own/check-own-services.js'
+import { parseSealKeys } from '../../services/sealing/open-sealing.js'
 import { withheldWarnings } from '../../shared-folder/withheld-files.js'
 import { whyUnreadable } from '../../values/failures/file-failure.js'
 import { errorMessage, forbiddenPath } from '../../values/failures/system-error.js'
@@ -81,6 +82,8 @@ export async function checkRelayStart(config: Config): Promise<StartCheck> {
   await checkCertificate(found, named('output.upstream.server_certificate_file', upstream?.serverCertificateFile))
   await checkToken(found, named('tokens.admin_file', tokens.adminFile))
   await checkBy(found, named('tokens.clients_file', tokens.clientsFile), (_file, text) => void parseClientTokens(text))
+  const sealKeys = named('services.seal_key_file', config.services.sealKeyFile)
+  await checkBy(found, sealKeys, ({ path }, text) => void parseSealKeys(text, path))
   const { source, caFile, caKeyFile } = config.tree
   if (source === 'members') await checkPair(found, named('tree.ca_file', caFile), named('tree.ca_key_file', caKeyFile))
   const inTheWay = unwritable({ 'storage.path': storage.path, 'shared_files.path': sharedFiles.path })

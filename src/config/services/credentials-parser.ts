@@ -1,16 +1,7 @@
+import { headerName } from '../readers/header-name.js'
 import type { Section } from '../readers/section.js'
 import { oneOf, pathFrom, textReader } from '../readers/value-readers.js'
 import { type CredentialsConfig, SECRET_KEYS, type SecretPlace } from './service-config.js'
-
-const TOKEN = /^[!#$%&'*+.^_`|~0-9A-Za-z-]{1,64}$/
-/** Headers that frame a message or belong to one connection: one of these would be no credential. */
-const FORBIDDEN =
-  /^(?:host|content-length|transfer-encoding|connection|keep-alive|upgrade|te|trailer|expect|http2-settings|proxy-.*|treeline[-_].*)$/i
-
-const headerName = textReader(
-  'the name of a header such as "X-Api-Key", and none that frames a message',
-  text => TOKEN.test(text) && !FORBIDDEN.test(text)
-)
 
 const variableName = textReader('the name of an environment variable', text => /^[A-Za-z_]\w{0,127}$/.test(text))
 

@@ -6,6 +6,7 @@ import type { ServiceEntry } from '../../services/entry/service-entry.js'
 import { createPlainServiceListener, ListenerConnections } from '../../services/entry/service-listener.js'
 import type { ServiceTraffic } from '../../services/entry/traffic/service-traffic.js'
 import type { ServiceKeys } from '../../services/keys/service-keys.js'
+import type { Sealing } from '../../services/sealing/sealed-fields.js'
 import type { NeighbourFacts } from '../../tree/known-certificates.js'
 import { LogLimit } from '../../values/logging/log-limit.js'
 import type { Logger } from '../../values/logging/logger.js'
@@ -15,6 +16,7 @@ import type { KnownTokens } from '../tokens/known-tokens.js'
 import { http2Callers } from './http2-callers.js'
 import { bindListener, boundAddress, callerLimits, closeListener } from './listening-at.js'
 import { RootListeners } from './root-listeners.js'
+import { sealAdmitted } from './seal-admitted.js'
 import { createServiceAdmission } from './service-admission.js'
 import { openToService } from './service-ways.js'
 import { createTlsServiceListener, type TlsServiceListener } from './tls-service-listener.js'
@@ -25,6 +27,8 @@ export interface ServiceListenersOptions extends NeighbourFacts {
   readonly tokens: KnownTokens
   readonly keys: ServiceKeys
   readonly traffic: ServiceTraffic
+  /** Undefined: no headers are sealed. */
+  readonly sealing: Sealing | undefined
   readonly connections: ConnectionBudget
   readonly logger: Pick<Logger, 'info' | 'warn' | 'error'>
 }
@@ -64,7 +68,8 @@ export async function openServiceListeners(options: ServiceListenersOptions): Pr
   const opened: Opened[] = []
   const addresses: string[] = []
   let tls: TlsServiceListener | undefined
-  const admit = createServiceAdmission(options)
+  const plain = createServiceAdmission(options)
+  const admit = options.sealing === undefined ? plain : sealAdmitted(plain, options.sealing)
   const entry: ServiceEntry = {
     admit: request => admit(request, destinationByPath),
     open: (key, payload, tried) => openToService(keys, key, payload, tried),

@@ -1,4 +1,5 @@
 import type { Logger } from 'pino'
+import type { Config } from '../../config/config.js'
 import { matchesKey } from '../../keys/tokens/token-scope.js'
 import type { LinkAdministration } from '../../links/upper/link-administration.js'
 import type { LinkRegistry } from '../../links/upper/link-registry.js'
@@ -11,6 +12,8 @@ import { followClients } from '../../services/keys/registered-clients.js'
 import { removeBelow, takeRemovals } from '../../services/keys/remove-below.js'
 import { MAX_KEYS, ServiceKeys } from '../../services/keys/service-keys.js'
 import { OwnServices } from '../../services/own/own-services.js'
+import { openSealing } from '../../services/sealing/open-sealing.js'
+import type { Sealing } from '../../services/sealing/sealed-fields.js'
 import { StreamKinds } from '../../services/streams/stream-kinds.js'
 
 /** The parts of a relay by which services are found and reached. */
@@ -25,6 +28,8 @@ export interface ServiceParts {
   readonly own: OwnServices
   /** Hears which services relays and agents below offer. */
   readonly below: KeysBelow
+  /** The seals of headers, for its callers and its own services; undefined: none are sealed. */
+  readonly sealing: Sealing | undefined
   /** Lists and removes clients, here and below. */
   readonly clients: ClientDirectory
 }
@@ -32,6 +37,7 @@ export interface ServiceParts {
 export interface ServicePartsOptions {
   /** The id of this relay. */
   readonly selfId: string
+  readonly services: Pick<Config['services'], 'sealHeaders' | 'sealKeyFile'>
   readonly registry: LinkRegistry
   readonly links: LinkAdministration
   /** The keys that agents may offer now, as `services.agentKeys` of the configuration has them. */
@@ -39,7 +45,10 @@ export interface ServicePartsOptions {
   readonly logger: Logger
 }
 
-export function createServiceParts({ selfId, registry, links, agentKeys, logger }: ServicePartsOptions): ServiceParts {
+/** @throws {Error} when the keys of the seals cannot be used */
+export function createServiceParts(options: ServicePartsOptions): ServiceParts {
+  const { selfId, registry, links, agentKeys, logger } = options
+  const sealing = openSealing(options.services)
   const keys = new ServiceKeys()
   followClients(registry, keys, link => {
     // its key was the last one that had room, and another client came first
@@ -53,7 +62,7 @@ export function createServiceParts({ selfId, registry, links, agentKeys, logger 
   below.start()
   const announcer = new KeyAnnouncer({ keys, logger })
   const clients = new ServiceDirectory({ keys, links, below: removeBelow })
-  const own = new OwnServices({ selfId, keys, logger })
+  const own = new OwnServices({ selfId, keys, sealing, logger })
   const kinds = new StreamKinds(selfId)
     .on('keys', announcer.take)
     .on('http', forwardStreams({ selfId, keys }))
@@ -61,5 +70,5 @@ export function createServiceParts({ selfId, registry, links, agentKeys, logger 
       'remove',
       takeRemovals(selfId, (selection, hops) => clients.removeSelected(selection, hops))
     )
-  return { keys, kinds, announcer, own, below, clients }
+  return { keys, kinds, announcer, own, sealing, below, clients }
 }

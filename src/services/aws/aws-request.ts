@@ -7,13 +7,14 @@ import { isS3 } from './aws-scope.js'
 /** A body up to here is held and hashed: AWS wants its hash before its first byte. */
 export const MAX_HASHED_BYTES = 8 * 1024 * 1024
 
-/** The way of the body of a request to AWS. */
+/**
+ * The way of the body of a request to AWS. `held`: until it is complete, and its hash signed. `streamed`: it goes on as it
+ * comes. `refused`: it cannot be signed, which is the answer to the caller.
+ */
 export type BodyPlan =
-  /** It is held until it is complete, and its hash signed. */
   | { readonly kind: 'held' }
-  /** It goes on as it comes. @see UnsignedRequest.payload */
+  /** @see UnsignedRequest.payload */
   | { readonly kind: 'streamed'; readonly payload: string }
-  /** It cannot be signed: the answer to the caller. */
   | { readonly kind: 'refused'; readonly status: number; readonly message: string }
 
 const UNSIGNED_PAYLOAD = 'UNSIGNED-PAYLOAD'

@@ -16,7 +16,7 @@ import { DroppedRest } from './dropped-rest.js'
 import { bodyOf, isRepeatable, isServicesTurn } from './message-kinds.js'
 import { answerInPlace } from './own-answer.js'
 import type { AnswerSink, OutgoingRequest, ServiceChannel } from './service-channel.js'
-import { withoutRemoved } from './service-head.js'
+import { withoutFields } from './service-head.js'
 
 /** The service of an exchange. */
 export interface ExchangeService {
@@ -25,6 +25,8 @@ export interface ExchangeService {
   readonly responseTimeoutMs: number | undefined
   /** A channel, whose connection may still be opening. @param isNew on no connection that was used before */
   take(isNew: boolean): ServiceChannel
+  /** Names in lower case that the trailers of a request must not have: they count in its head alone. */
+  readonly guarded?: ReadonlySet<string> | undefined
   /** The request as the service gets it. @throws {CredentialsError} (or rejects with it) */
   outgoing(request: ServiceRequest): OutgoingRequest | Promise<OutgoingRequest>
   /** Called for an answer 401. @returns whether the request would have other credentials now. Does not reject */
@@ -93,7 +95,8 @@ export class EdgeExchange implements StreamSink, AnswerSink {
       if (message.kind !== 'trailers') throw new BadOpeningError('an answer in place of a request')
       if (this.#hasTrailers) throw new BadOpeningError('trailers of a request that come twice')
       this.#hasTrailers = true
-      this.#trailers = withoutRemoved(cleanFields(message.trailers), this.outgoing.change)
+      const dropped = [this.outgoing.change.removed, this.service.guarded]
+      this.#trailers = withoutFields(cleanFields(message.trailers), dropped)
     } catch (error) {
       this.#giveUp(errorMessage(error))
     }

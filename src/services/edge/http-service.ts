@@ -13,12 +13,14 @@ import {
 import { climbs } from '../exchange/climbing-path.js'
 import { parseServiceRequest, type ServiceRequest } from '../exchange/service-request.js'
 import { BadMessageError } from '../http1/bad-message-error.js'
+import { BrokenSealError } from '../sealing/header-seals.js'
 import { BadOpeningError, type Opening } from '../streams/open-line.js'
 import type { TakeKind } from '../streams/stream-kinds.js'
 import { AwaitedRequest } from './awaited-request.js'
 import { type AwsSigning, takeForAws } from './aws-requests.js'
 import { EdgeExchange, type ExchangeService } from './edge-exchange.js'
 import { ServiceSessions } from './http2/service-sessions.js'
+import { type OpenedRequests, openRequest } from './opened-requests.js'
 import { answerInPlace } from './own-answer.js'
 import type { OutgoingRequest } from './service-channel.js'
 import { ServiceConnections } from './service-connections.js'
@@ -33,6 +35,8 @@ export interface HttpServiceOptions {
   readonly keepsHost?: boolean
   /** The version of HTTP that the service speaks. @default 'http/1.1' */
   readonly protocol?: ServiceProtocol | undefined
+  /** Opens sealed headers; undefined: they pass as they are. */
+  readonly opening?: OpenedRequests | undefined
   /** The name of this node, for services that are told it. */
   readonly agentName?: string | undefined
   /** The trust in the service, asked for each request: another object once it has changed. */
@@ -76,6 +80,7 @@ export function createHttpService(options: HttpServiceOptions): HttpService {
     baseUrl,
     responseTimeoutMs: options.responseTimeoutMs,
     take: isNew => connections.take(isNew),
+    guarded: options.opening?.sealing.names,
     outgoing: request => {
       const outgoing = outgoingHead(request, head)
       const change = credentials?.changeFor(outgoing) ?? NO_CHANGE
@@ -91,7 +96,7 @@ export function createHttpService(options: HttpServiceOptions): HttpService {
   }
   return {
     take: (stream, opening) => {
-      const request = read(stream, opening)
+      const request = read(stream, opening, options.opening)
       if (request === undefined) return
       if (options.aws === undefined) begin(stream, request, service)
       else takeForAws(stream, request, service, { ...head, host: baseUrl.host }, options.aws)
@@ -117,13 +122,20 @@ function joinTls(trust: () => ConnectionOptions, credentials: EdgeCredentials | 
 }
 
 /** Reads the request of a stream. @returns undefined for one that was refused */
-function read(stream: FramedStream, opening: Opening): ServiceRequest | undefined {
+function read(stream: FramedStream, opening: Opening, opened: OpenedRequests | undefined): ServiceRequest | undefined {
   let request: ServiceRequest
   try {
     request = parseServiceRequest(opening)
   } catch (error) {
     if (!(error instanceof BadOpeningError || error instanceof BadMessageError)) throw error
     stream.reset(RESET.broken, error.message)
+    return undefined
+  }
+  try {
+    if (opened !== undefined) request = openRequest(request, opened)
+  } catch (error) {
+    if (!(error instanceof BrokenSealError)) throw error
+    answerInPlace(stream, request.head.method, 403, error.message)
     return undefined
   }
   const { target } = request.head

@@ -1,4 +1,4 @@
-import type { HeadChange, OutgoingHead } from '../credentials/edge-credentials.js'
+import type { OutgoingHead } from '../credentials/edge-credentials.js'
 import type { ServiceRequest } from '../exchange/service-request.js'
 import { type Fields, isNamed } from '../http1/fields.js'
 import { formatHead, requestLine } from '../http1/format.js'
@@ -37,7 +37,7 @@ export function headForService({ head, change, framing, upgrade }: OutgoingReque
   let takesTrailers = false
   for (let at = 0; at + 1 < head.fields.length; at += 2) {
     const name = head.fields[at] ?? ''
-    if (isRemoved(name, change)) continue
+    if (isOneOf(name, change.removed)) continue
     takesTrailers ||= isNamed(name, 'te')
     fields.push(name, head.fields[at + 1] ?? '')
   }
@@ -48,14 +48,15 @@ export function headForService({ head, change, framing, upgrade }: OutgoingReque
   return formatHead(requestLine(head), fields)
 }
 
-/** The trailers of a caller without those that credentials replace. */
-export function withoutRemoved(fields: Fields, change: HeadChange): Fields {
-  return change.removed.size === 0
-    ? fields
-    : fields.filter((_text, at) => !isRemoved(fields[at - (at % 2)] ?? '', change))
+/** Leaves out fields with these names. @param dropped sets of names in lower case, with `-` */
+export function withoutFields(fields: Fields, dropped: readonly (ReadonlySet<string> | undefined)[]): Fields {
+  return fields.filter((_text, at) => {
+    const name = fields[at - (at % 2)] ?? ''
+    return !dropped.some(names => names !== undefined && isOneOf(name, names))
+  })
 }
 
-/** Whether credentials replace a field of the caller. */
-export function isRemoved(name: string, { removed }: HeadChange): boolean {
-  return removed.size > 0 && removed.has(name.toLowerCase().replaceAll('_', '-'))
+/** Whether a field is one of these, with `_` or `-`. @param names in lower case, with `-` */
+export function isOneOf(name: string, names: ReadonlySet<string>): boolean {
+  return names.size > 0 && names.has(name.toLowerCase().replaceAll('_', '-'))
 }

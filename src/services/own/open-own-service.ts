@@ -2,23 +2,35 @@ import type { ConnectionOptions } from 'node:tls'
 import type { ServiceConfig } from '../../config/services/service-config.js'
 import type { Logger } from '../../values/logging/logger.js'
 import { createHttpService } from '../edge/http-service.js'
+import type { Sealing } from '../sealing/sealed-fields.js'
 import { clusterService } from './cluster-service.js'
 import { openOwnSecrets } from './own-secrets.js'
 import type { OwnService } from './own-service.js'
+
+export interface OwnServiceOptions {
+  /** The id of this node or relay. */
+  readonly selfId: string
+  /** Undefined: sealed headers pass as they are. */
+  readonly sealing: Sealing | undefined
+  readonly logger: Logger
+}
 
 const TRUSTED: ConnectionOptions = {}
 const INSECURE: ConnectionOptions = { rejectUnauthorized: false }
 
 /**
  * Opens a service. Does not reject: what its credentials need may come later.
- * @param selfId of this node or relay
  */
-export async function openOwnService(config: ServiceConfig, selfId: string, logger: Logger): Promise<OwnService> {
-  const { key, url, isInsecure, keepsHost, responseTimeoutMs, isOpsmx } = config
+export async function openOwnService(
+  config: ServiceConfig,
+  { selfId, sealing, logger }: OwnServiceOptions
+): Promise<OwnService> {
+  const { key, type, url, isInsecure, keepsHost, responseTimeoutMs, isOpsmx } = config
   const options = {
     key,
     keepsHost,
     responseTimeoutMs,
+    opening: sealing === undefined ? undefined : { sealing, isFiat: type === 'fiat' },
     agentName: isOpsmx ? selfId : undefined,
     tls: () => (isInsecure ? INSECURE : TRUSTED),
     logger,

@@ -5,6 +5,7 @@ import type { Logger } from '../../values/logging/logger.js'
 import { showOnOneLine } from '../../values/text/shown-text.js'
 import type { Replica } from '../keys/replica.js'
 import { MAX_KEYS, type ServiceKeys } from '../keys/service-keys.js'
+import type { Sealing } from '../sealing/sealed-fields.js'
 import type { TakeKind } from '../streams/stream-kinds.js'
 import { LocalWay } from './local-way.js'
 import { openOwnService } from './open-own-service.js'
@@ -15,6 +16,8 @@ export interface OwnServicesOptions {
   readonly selfId: string
   /** The services that this process reaches. Its own are added to them. */
   readonly keys: ServiceKeys
+  /** Opens headers that callers' relays have sealed; undefined: they pass as they are. */
+  readonly sealing: Sealing | undefined
   readonly logger: Logger
 }
 
@@ -74,10 +77,10 @@ export class OwnServices {
   }
 
   async #offer(config: ServiceConfig, former: Offered | undefined): Promise<void> {
-    const { selfId, keys, logger } = this.options
+    const { selfId, keys, sealing, logger } = this.options
     const { key, type, annotations } = config
     const isSameService = former !== undefined && isDeepStrictEqual(reachOf(former.config), reachOf(config))
-    const service = isSameService ? former.service : await openOwnService(config, selfId, logger)
+    const service = isSameService ? former.service : await openOwnService(config, { selfId, sealing, logger })
     if (former !== undefined) {
       this.#withdraw(former)
       if (!isSameService) former.service.retire()

@@ -60,7 +60,7 @@ export async function startOwnServices(t: TestContext) {
   t.after(() => server.close())
   const { logger, lines } = keptLog()
   const keys = new ServiceKeys()
-  const own = new OwnServices({ selfId: 'node-1', keys, logger })
+  const own = new OwnServices({ sealing: undefined, selfId: 'node-1', keys, logger })
   t.after(() => own.close())
   const pair = await connectionPair(t)
   pair.take(new StreamKinds('node-1').on('http', own.take).take)

@@ -33,6 +33,7 @@ async function startRelay(t: TestContext, selfId: string, above: ChainedRelay | 
   const { registry } = upper
   const logger = silentLogger as never
   const parts = createServiceParts({
+    services: { sealHeaders: [], sealKeyFile: undefined },
     selfId,
     registry,
     links: createLinkAdministration(registry),

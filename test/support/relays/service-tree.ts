@@ -13,11 +13,13 @@ const IDS = ['root', 'middle', 'low', 'other']
 /**
  * root – middle – low, and a second branch; each has a listener for callers of services.
  * @param key of the client to come @param settings more lines for each `main.conf`, by section
+ * @param filesOf the files beside the configuration of a relay, by their names
  */
 export async function startServiceTree(
   t: TestContext,
   key = 'git',
-  settings: Readonly<Record<string, readonly string[]>> = {}
+  settings: Readonly<Record<string, readonly string[]>> = {},
+  filesOf: (id: string) => Readonly<Record<string, string>> = () => ({})
 ) {
   const byLink = true
   const tree = await startTree(t, {
@@ -34,7 +36,12 @@ export async function startServiceTree(
       services: ['listen = "127.0.0.1:0"', ...(settings.services ?? [])]
     }
   })
-  for (const id of IDS) await writeFile(join(tree.relay(id).directory, 'clients'), clientTokenLine(key))
+  for (const id of IDS) {
+    const files = { clients: clientTokenLine(key), ...filesOf(id) }
+    for (const [name, text] of Object.entries(files)) {
+      await writeFile(join(tree.relay(id).directory, name), text, { mode: 0o600 })
+    }
+  }
   await Promise.all(IDS.map(id => tree.restart(id)))
   const urlOf = async (id: string) => {
     const line = await tree.processes.get(id)?.logged(text => text.includes('services on http://'))
