@@ -20,6 +20,7 @@ import { checkQuery } from './requests/query.js'
 import { checkHead } from './requests/request-head.js'
 import { createRequestLog } from './requests/request-log.js'
 import { decorateRequests, startRequest } from './requests/request-start.js'
+import { agentStatisticsRoutes } from './routes/agent-statistics.js'
 import { healthRoutes } from './routes/health.js'
 import { linkRoutes } from './routes/links.js'
 import { joinRoutes } from './routes/membership/join.js'
@@ -77,6 +78,7 @@ export async function buildApp({
   await app.register(observationRoutes, { services })
   await app.register(healthRoutes, { services })
   await app.register(linkRoutes, { services })
+  await app.register(agentStatisticsRoutes, { services })
   return app
 }
 

@@ -56,6 +56,7 @@ const OUTSIDE: Readonly<Record<string, Access>> = {
   'GET /v1/system/metrics': 'observation',
   'GET /v1/relay/clients': 'administration',
   'DELETE /v1/relay/clients/:name': 'administration',
+  'GET /api/v1/getAgentStatistics': 'administration',
   'GET /v1/relay/links': 'administration',
   'DELETE /v1/relay/links/:nodeId': 'administration'
 }
