@@ -76,14 +76,7 @@ export async function composeRelay(options: RelayPartsOptions): Promise<RelayPar
   const registry = createRegistry(config, logger, metrics.links)
   const linkAdministration = createLinkAdministration(registry)
   const { selfId } = tree.current()
-  const serviceParts = createServiceParts({
-    selfId,
-    services: config.services,
-    registry,
-    links: linkAdministration,
-    agentKeys: () => inForce.get().services.agentKeys,
-    logger
-  })
+  const serviceParts = createServiceParts({ selfId, config: inForce.get, registry, links: linkAdministration, logger })
   const traffic = createRelayTraffic({ config: inForce.get, metrics: metrics.services, logger })
   /** A link upward carries requests to the policy server, and who comes over one is known by it. */
   const links = new Late<Links>('the links of this relay')

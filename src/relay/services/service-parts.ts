@@ -37,25 +37,25 @@ export interface ServiceParts {
 export interface ServicePartsOptions {
   /** The id of this relay. */
   readonly selfId: string
-  readonly services: Pick<Config['services'], 'sealHeaders' | 'sealKeyFile'>
+  /** The one in force. The keys that agents may offer follow it; the seals are those of the start. */
+  readonly config: () => { readonly services: Pick<Config['services'], 'agentKeys' | 'sealHeaders' | 'sealKeyFile'> }
   readonly registry: LinkRegistry
   readonly links: LinkAdministration
-  /** The keys that agents may offer now, as `services.agentKeys` of the configuration has them. */
-  readonly agentKeys: () => ReadonlyMap<string, readonly string[]>
   readonly logger: Logger
 }
 
 /** @throws {Error} when the keys of the seals cannot be used */
 export function createServiceParts(options: ServicePartsOptions): ServiceParts {
-  const { selfId, registry, links, agentKeys, logger } = options
-  const sealing = openSealing(options.services)
+  const { selfId, config, registry, links, logger } = options
+  const sealing = openSealing(config().services)
   const keys = new ServiceKeys()
   followClients(registry, keys, link => {
     // its key was the last one that had room, and another client came first
     registry.end(link, CLOSE.full, `this relay has ${MAX_KEYS} client keys already`)
   })
   const mayOffer = (nodeId: string, key: string) => {
-    const patterns = agentKeys().get(nodeId) ?? agentKeys().get('*') ?? []
+    const { agentKeys } = config().services
+    const patterns = agentKeys.get(nodeId) ?? agentKeys.get('*') ?? []
     return patterns.some(pattern => matchesKey(pattern, key))
   }
   const below = new KeysBelow({ registry, keys, selfId, mayOffer, logger })

@@ -33,11 +33,10 @@ async function startRelay(t: TestContext, selfId: string, above: ChainedRelay | 
   const { registry } = upper
   const logger = silentLogger as never
   const parts = createServiceParts({
-    services: { sealHeaders: [], sealKeyFile: undefined },
     selfId,
+    config: () => ({ services: { agentKeys: new Map([['*', ['*']]]), sealHeaders: [], sealKeyFile: undefined } }),
     registry,
     links: createLinkAdministration(registry),
-    agentKeys: () => new Map([['*', ['*']]]),
     logger
   })
   if (above !== undefined) await holdLink(t, selfId, parts, above.upper)
