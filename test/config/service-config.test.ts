@@ -36,6 +36,7 @@ test('agents and relays read the same sections, with the same defaults', () => {
       key: 'builds',
       type: 'http',
       url: 'https://jenkins.internal/ci/',
+      protocol: 'http/1.1',
       annotations: {},
       keepsHost: false,
       responseTimeoutMs: undefined,
@@ -58,6 +59,7 @@ test('a service with all settings', () => {
 key = "x"
 type = "x-wiki"
 url = "https://wiki.internal:8443"
+protocol = "h2"
 host = "keep"
 response_timeout = "30s"
 ca_file = "ca.pem"
@@ -71,6 +73,7 @@ key_file = "/keys/wiki.key"
     key: 'x',
     type: 'x-wiki',
     url: 'https://wiki.internal:8443',
+    protocol: 'h2',
     annotations: { description: 'the wiki', uiUrl: '' },
     keepsHost: true,
     responseTimeoutMs: 30_000,
@@ -95,6 +98,7 @@ for (const [what, text, problem] of [
   ['no url', '[[service]]\nkey = "a"', /service\[0\]\.url: missing/],
   ['another scheme', SERVICE.replace('https:', 'ftp:'), /url: expected http:\/\/ or https:\/\//],
   ['an unknown type', `${SERVICE}type = "gitlab"`, /type: expected http, argocd/],
+  ['a protocol that its url has not', `${SERVICE}protocol = "h2c"`, /protocol: h2c is HTTP\/2 without TLS/],
   ['another host than keep', `${SERVICE}host = "other"`, /host: expected keep/],
   ['an annotation that is no text', `${SERVICE}annotations = { floor = 12 }`, /annotations: expected at most 32/],
   ['a control character in an annotation', `${SERVICE}annotations = { a = "b\\nc" }`, /annotations: expected/],

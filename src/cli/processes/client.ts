@@ -3,16 +3,16 @@ import { rootCertificates } from 'node:tls'
 import { type Command, Option } from 'commander'
 import type { ListenAddress } from '../../config/config.js'
 import { listenAddress } from '../../config/readers/address-readers.js'
-import { readConfiguredFile, readNamedFile } from '../../file-exchange/places/named-file.js'
-import { CLIENT_KEY_RULE, isClientId, isClientKey } from '../../keys/tokens/client-key.js'
-import { hideArgument } from '../../process/hide-argument.js'
-import { leaveStopSignals, stopAsked } from '../../process/signals/stop-signal.js'
 import {
   isServiceProtocol,
   protocolProblem,
   SERVICE_PROTOCOLS,
   type ServiceProtocol
-} from '../../services/edge/service-protocol.js'
+} from '../../config/services/service-protocol.js'
+import { readConfiguredFile, readNamedFile } from '../../file-exchange/places/named-file.js'
+import { CLIENT_KEY_RULE, isClientId, isClientKey } from '../../keys/tokens/client-key.js'
+import { hideArgument } from '../../process/hide-argument.js'
+import { leaveStopSignals, stopAsked } from '../../process/signals/stop-signal.js'
 import { errorMessage } from '../../values/failures/system-error.js'
 import { UsageError } from '../command-error.js'
 import { certificatesIn } from '../options/certificate-file.js'

@@ -1,4 +1,5 @@
 import type { Annotations } from '../../values/annotations.js'
+import type { ServiceProtocol } from './service-protocol.js'
 
 /** A `[[service]]`: an HTTP service that this process reaches, and offers to the tree. */
 export interface ServiceConfig {
@@ -10,6 +11,8 @@ export interface ServiceConfig {
   readonly url: string | undefined
   /** The way to a cluster of Kubernetes, in place of `url`. */
   readonly cluster: ClusterConfig | undefined
+  /** The version of HTTP that the service speaks. */
+  readonly protocol: ServiceProtocol
   readonly annotations: Annotations
   /** Whether the service gets the `Host` that the caller asked for, in place of its own. */
   readonly keepsHost: boolean

@@ -12,8 +12,11 @@ import {
 } from '../readers/value-readers.js'
 import { readServiceCredentials } from './credentials-parser.js'
 import type { ServiceConfig } from './service-config.js'
+import { protocolProblem, SERVICE_PROTOCOLS } from './service-protocol.js'
 import { checkServiceCredentials, readAwsScope, readCluster, serviceType } from './service-types.js'
 
+/** The scheme of a cluster's own address. */
+const CLUSTER = { protocol: 'https:' }
 /** Sections `[[service]]`, at most. */
 export const MAX_OWN_SERVICES = 256
 
@@ -43,6 +46,7 @@ export function readOwnServices(file: Section, directory: string): ServiceConfig
     const cluster = readCluster(section, type, directory)
     const url = type === 'kubernetes' ? section.optional('url', baseUrl) : section.required('url', baseUrl)
     const service = {
+      protocol: section.read('protocol', oneOf(...SERVICE_PROTOCOLS), 'http/1.1'),
       annotations: section.read('annotations', annotations, {}),
       keepsHost: section.optional('host', oneOf('keep')) !== undefined,
       responseTimeoutMs: section.optional('response_timeout', duration(1, MAX_TIMER_MS)),
@@ -54,6 +58,8 @@ export function readOwnServices(file: Section, directory: string): ServiceConfig
     }
     if (cluster === undefined) checkServiceCredentials(section, type, service.credentials)
     if (url !== undefined) checkTls(section, url, service)
+    const problem = protocolProblem(service.protocol, url === undefined ? CLUSTER : new URL(url))
+    if (problem !== undefined) section.problem('protocol', problem)
     if (type === 'aws' && service.keepsHost) section.problem('host', 'AWS answers to its own name alone')
     return key === undefined || (url === undefined && cluster === undefined)
       ? []

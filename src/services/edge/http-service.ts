@@ -1,4 +1,5 @@
 import type { ConnectionOptions } from 'node:tls'
+import type { ServiceProtocol } from '../../config/services/service-protocol.js'
 import type { FramedStream } from '../../links/streams/framed-stream.js'
 import { RESET } from '../../links/streams/stream-protocol.js'
 import { LogLimit } from '../../values/logging/log-limit.js'
@@ -25,7 +26,6 @@ import { answerInPlace } from './own-answer.js'
 import type { OutgoingRequest } from './service-channel.js'
 import { ServiceConnections } from './service-connections.js'
 import { outgoingHead, type ServiceHeadOptions } from './service-head.js'
-import type { ServiceProtocol } from './service-protocol.js'
 
 export interface HttpServiceOptions {
   readonly baseUrl: URL

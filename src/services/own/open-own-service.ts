@@ -25,9 +25,10 @@ export async function openOwnService(
   config: ServiceConfig,
   { selfId, sealing, logger }: OwnServiceOptions
 ): Promise<OwnService> {
-  const { key, type, url, isInsecure, keepsHost, responseTimeoutMs, isOpsmx } = config
+  const { key, type, url, protocol, isInsecure, keepsHost, responseTimeoutMs, isOpsmx } = config
   const options = {
     key,
+    protocol,
     keepsHost,
     responseTimeoutMs,
     opening: sealing === undefined ? undefined : { sealing, isFiat: type === 'fiat' },

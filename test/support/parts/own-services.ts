@@ -19,6 +19,7 @@ export function serviceConfig(facts: Partial<ServiceConfig> & Pick<ServiceConfig
   return {
     key: 'builds',
     type: 'http',
+    protocol: 'http/1.1',
     annotations: {},
     keepsHost: false,
     responseTimeoutMs: undefined,

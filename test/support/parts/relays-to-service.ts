@@ -1,6 +1,6 @@
 import type { TestContext } from 'node:test'
 import { startClient } from '../../../src/client-proxy/start-client.js'
-import type { ServiceProtocol } from '../../../src/services/edge/service-protocol.js'
+import type { ServiceProtocol } from '../../../src/config/services/service-protocol.js'
 import type { CallerLimits } from '../../../src/services/entry/caller-connection.js'
 import { silentLogger } from '../../../src/values/logging/logger.js'
 import { eventually } from '../eventually.js'

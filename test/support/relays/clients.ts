@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto'
 import { writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { TestContext } from 'node:test'
-import type { ServiceProtocol } from '../../../src/services/edge/service-protocol.js'
+import type { ServiceProtocol } from '../../../src/config/services/service-protocol.js'
 import { startTreeline } from '../machine/treeline-command.js'
 import type { RunningTree } from './relay-tree.js'
 
