@@ -44,8 +44,10 @@ export class EdgeCertificate implements EdgeCredentials {
     return this.pair.value
   }
 
-  refused(): Promise<boolean> {
-    return this.pair.look()
+  async refused(): Promise<boolean> {
+    const former = this.pair.value
+    await this.pair.lookSoon()
+    return this.pair.value !== former
   }
 
   close(): void {

@@ -41,7 +41,7 @@ export class HeaderCredentials implements EdgeCredentials {
   }
 
   async refused(change: HeadChange): Promise<boolean> {
-    await this.change.look()
+    await this.change.lookSoon()
     return this.change.value !== change
   }
 

@@ -2,6 +2,7 @@ import { stat } from 'node:fs/promises'
 import { isDeepStrictEqual } from 'node:util'
 import { errorMessage } from '../../values/failures/system-error.js'
 import type { Logger } from '../../values/logging/logger.js'
+import { settledWithin } from '../../values/time/settled-within.js'
 import { CredentialsError } from './edge-credentials.js'
 
 /** The key of a service, and its logger. */
@@ -21,6 +22,8 @@ export interface WatchedSecretOptions<T> extends SecretOwner {
 
 /** How often it is looked whether a file has changed. */
 const LOOK_EVERY_MS = 1_000
+/** The time for which an answer 401 waits for a look. */
+const LOOK_LIMIT_MS = 2_000
 /** Files that are replaced while they are read are read again, so many times at once. */
 const MAX_READINGS = 3
 
@@ -61,6 +64,11 @@ export class WatchedSecret<T> {
       this.#looking = undefined
     })
     return this.#looking
+  }
+
+  /** Reads it now, and waits no longer than an answer may: a file system may hang. Does not reject. */
+  async lookSoon(): Promise<void> {
+    await settledWithin(this.look(), LOOK_LIMIT_MS)
   }
 
   close(): void {

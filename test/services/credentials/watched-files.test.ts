@@ -175,3 +175,19 @@ test('files that are replaced while they are read are read again as they belong 
   assert.deepEqual(secret.value, ['newer', 'newer'])
   assert.equal(readings, 2)
 })
+
+test('an answer does not wait for a file that cannot be read to its end', async t => {
+  const file = join(await ownFolder(t), 'secret')
+  await writeFile(file, 'first')
+  const { logger } = keptLog()
+  let readings = 0
+  const read = () => {
+    readings += 1
+    return readings === 1 ? readFile(file, 'utf8') : new Promise<string>(() => undefined)
+  }
+  const secret = await WatchedSecret.open({ key: 'builds', logger, name: 'a file', files: [file], read })
+  t.after(() => secret.close())
+  await secret.lookSoon()
+  assert.equal(readings, 2)
+  assert.equal(secret.value, 'first')
+})
