@@ -132,14 +132,18 @@ test('the script of the agent joins once, and adds the services at each start', 
   const env = { ...process.env, RELAY: 'https://relay.test', NODE_ID: 'cluster-east' }
   for (let start = 0; start < 2; start += 1) execFileSync(shell, [flags, `${treeline}\n${here}`], { env })
 
+  const former = readFileSync(join(own, 'agent.conf'), 'utf8')
+  await writeFile(join(own, 'agent.conf'), former.replace('relay.test', 'other.test')) // the agent does so when it moves
+  execFileSync(shell, [flags, `${treeline}\n${here}`], { env })
+  assert.equal(readFileSync(join(own, 'agent.conf'), 'utf8'), former.replace('relay.test', 'other.test'))
   const { ownServices: read } = loadAgentConfig(own)
   assert.deepEqual(
-    read.map(({ key, url }) => [key, url]),
-    [['cluster', 'https://kubernetes.default.svc']]
+    read.map(({ key, type }) => [key, type]),
+    [['cluster', 'kubernetes']]
   )
   const join1 = `join https://relay.test --token-file /run/join/token --id cluster-east --dir ${own} --command /bin/true --no-start`
   const check = `agent --config ${own} --test`
-  assert.deepEqual(readFileSync(calls, 'utf8').trim().split('\n'), [join1, check, check])
+  assert.deepEqual(readFileSync(calls, 'utf8').trim().split('\n'), [join1, check, check, check])
   const program = new Command('treeline')
   for (const { load } of COMMANDS) (await load()).register(program)
   for (const line of [join1, check]) {
