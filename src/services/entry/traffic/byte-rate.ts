@@ -24,6 +24,11 @@ export class ByteRate {
     return this.#waiting.size === 0 && this.#isPaid()
   }
 
+  /** Whether there is no bound, and nothing waits. */
+  get isUnbound(): boolean {
+    return this.#waiting.size === 0 && this.perSecond() === 0
+  }
+
   /** Counts bytes for which nobody waits. */
   pay(bytes: number): void {
     const perSecond = this.perSecond()
@@ -88,6 +93,10 @@ export class PaidBytes {
 
   add(bytes: number): void {
     if (bytes === 0) return
+    if (this.#unpaid === 0 && this.rate.isUnbound) {
+      this.onPaid(bytes) // so it is mostly
+      return
+    }
     this.#unpaid += bytes
     if (this.#waiting === undefined) this.#pay()
   }
@@ -95,6 +104,7 @@ export class PaidBytes {
   /** Waits no longer: what is left is counted. */
   giveUp(): void {
     const bytes = this.#waiting?.bytes ?? 0
+    if (this.#unpaid === 0) return
     this.#waiting?.giveUp()
     this.#waiting = undefined
     this.rate.pay(this.#unpaid - bytes)

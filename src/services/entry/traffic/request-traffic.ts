@@ -68,6 +68,7 @@ export class RequestTraffic implements BoundedRequest {
     const traffic = this.#ofKey
     if (traffic === undefined) return
     const { up, down } = traffic
+    if (up.isUnbound && down.isUnbound) return void open()
     let isFree = false
     const giveUp = up.whenFree(0, () => {
       isFree = true
