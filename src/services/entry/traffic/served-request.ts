@@ -9,7 +9,7 @@ export interface ServedRequest {
   readonly address: string
   /** Undefined where no service was found. */
   readonly key: string | undefined
-  /** The first hop: `client`, or the id of the relay below. Undefined where it went nowhere. */
+  /** The first hop: `client`, `service`, or the id of the relay or agent below. Undefined where it went nowhere. */
   readonly hop: string | undefined
   /** Undefined: the caller left before an answer. */
   readonly status: number | undefined
