@@ -59,9 +59,7 @@ export class ServiceSession {
       this.#failure ??= reason
       socket.destroy()
     }
-    socket.on('error', error => {
-      this.#failure ??= errorCode(error) ?? errorMessage(error)
-    })
+    socket.on('error', error => this.#failed(error))
     socket.once('end', () => socket.destroy()) // a half of a connection is of no use
     socket.once('close', () => this.#closed())
     socket.once(connected, () => {
@@ -73,9 +71,7 @@ export class ServiceSession {
       const session = connect(`${isTls ? 'https' : 'http'}://service`, { ...OPTIONS, createConnection: () => socket })
       this.#session = session
       session.setLocalWindowSize(SESSION_WINDOW_BYTES)
-      session.on('error', error => {
-        this.#failure ??= this.#isReady ? errorMessage(error) : `it does not speak HTTP/2: ${errorMessage(error)}`
-      })
+      session.on('error', error => this.#failed(error))
       session.on('goaway', code => {
         if (code !== 0) this.#failure ??= `it ended the connection (${errorCodeName(code)})`
       })
@@ -160,6 +156,12 @@ export class ServiceSession {
     if (this.#open === 0 || session.closed || session.destroyed) return
     const timer = setTimeout(() => this.#end('it gave no sign of life'), PING_LIMIT_MS).unref()
     session.ping(() => clearTimeout(timer))
+  }
+
+  #failed(error: Error): void {
+    const code = errorCode(error)
+    if (code?.startsWith('ERR_HTTP2') !== true) this.#failure ??= code ?? errorMessage(error)
+    else this.#failure ??= this.#isReady ? error.message : `it does not speak HTTP/2: ${error.message}`
   }
 
   #close(): void {

@@ -152,7 +152,8 @@ export class ServiceStream implements ServiceChannel, SessionUser {
     })
     stream.on('data', (piece: Buffer) => {
       countStreamed(piece.length)
-      this.#sink?.onAnswerData(piece)
+      if (this.#hasAnswered) this.#sink?.onAnswerData(piece)
+      else this.#try(() => refuseEarlyData())
     })
     stream.on('end', () => {
       if (this.#end.hasCome && this.#hasAnswered) this.#sink?.onAnswerEnd(this.#answerTrailers)
@@ -219,6 +220,11 @@ export class ServiceStream implements ServiceChannel, SessionUser {
 
 function textsIn(raw: unknown): readonly string[] {
   return Array.isArray(raw) ? raw.map(String) : []
+}
+
+/** @throws {BadMessageError} */
+function refuseEarlyData(): never {
+  throw new BadMessageError('malformed', 'a body came before the head')
 }
 
 /** @throws {BadMessageError} */

@@ -19,16 +19,19 @@ const MAX_HEADER_LIST_BYTES = 128 * 1024
 const MAX_HEADER_PAIRS = 1_000
 /** The head of an answer from a service may have 64 KiB. */
 const MAX_SENT_HEADER_BYTES = 256 * 1024
-/** The bytes of a request's body that wait here where its service does not take them: 64 KiB, as the protocol begins. */
-const STREAM_WINDOW_BYTES = 65_535
+/** The bytes of a request's body that wait here where its service does not take them: as many as those of a stream over a link. */
+const STREAM_WINDOW_BYTES = 256 * 1024
 /** The bytes of all request bodies of a connection that may be on their way. They count when they come, not when they are passed on. */
-const CONNECTION_WINDOW_BYTES = 1024 * 1024
+const CONNECTION_WINDOW_BYTES = 4 * 1024 * 1024
+/** The memory of a connection, above which Node refuses further requests: answers that wait for their reader count. */
+const MAX_SESSION_MIB = 64
 /** The time for which a connection that was told to go may stay. */
 const GOAWAY_LIMIT_MS = 1_000
 
 const OPTIONS = {
   maxHeaderListPairs: MAX_HEADER_PAIRS,
   maxSendHeaderBlockLength: MAX_SENT_HEADER_BYTES,
+  maxSessionMemory: MAX_SESSION_MIB,
   settings: {
     maxConcurrentStreams: MAX_STREAMS_OF_CONNECTION,
     maxHeaderListSize: MAX_HEADER_LIST_BYTES,
