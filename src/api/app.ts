@@ -23,9 +23,11 @@ import { decorateRequests, startRequest } from './requests/request-start.js'
 import { agentStatisticsRoutes } from './routes/agent-statistics.js'
 import { healthRoutes } from './routes/health.js'
 import { linkRoutes } from './routes/links.js'
+import { callerCertificateRoutes } from './routes/membership/caller-certificates.js'
 import { joinRoutes } from './routes/membership/join.js'
 import { membershipRoutes } from './routes/membership/members.js'
 import { revocationRoutes } from './routes/membership/revocations.js'
+import { tokenKeyRoutes } from './routes/membership/token-keys.js'
 import { nodeRoutes } from './routes/nodes.js'
 import { observationRoutes } from './routes/observation.js'
 import { outboxRoutes } from './routes/outbox.js'
@@ -100,6 +102,8 @@ const relayApi: FastifyPluginAsync<RelayApiOptions> = async (app, { services, lo
   await app.register(systemRoutes, { services })
   await app.register(joinRoutes, { services })
   await app.register(membershipRoutes, { services })
+  await app.register(tokenKeyRoutes, { services })
+  await app.register(callerCertificateRoutes, { services })
   await app.register(treeRoutes, { services })
   await app.register(revocationRoutes, { services })
 }

@@ -3,8 +3,11 @@ import type { Config } from '../config/config.js'
 import type { Neighbours } from '../hops/hop.js'
 import type { LinkAdministration } from '../links/upper/link-administration.js'
 import type { Joining } from '../membership/member-types.js'
+import type { ListConfirming } from '../membership/revocations/list-confirming.js'
 import type { RevocationBook } from '../membership/revocations/revocation-book.js'
+import type { IssueToCaller } from '../membership/root/issue-to-caller.js'
 import type { RootMembership } from '../membership/root/root-membership.js'
+import type { TokenKeys } from '../membership/root/token-keys.js'
 import type { RemoteRuns } from '../remote-run/run-types.js'
 import type { ClientDirectory } from '../services/keys/client-directory.js'
 import type { SharedFiles } from '../shared-files/file-types.js'
@@ -80,6 +83,12 @@ export interface Services {
   readonly revocations: RevocationBook | undefined
   readonly system: SystemControl
   readonly metrics: Metrics
+  /** The keys that sign tokens; undefined where this relay is not the root of a tree of members. */
+  readonly tokenKeys: TokenKeys | undefined
+  /** Issues certificates to callers; undefined where {@link tokenKeys} is. */
+  readonly issueToCaller: IssueToCaller | undefined
+  /** Has the root confirm the list of revocations; undefined where no list counts. */
+  readonly listConfirming: ListConfirming | undefined
   /** Whether a token is one of an administrator. */
   readonly isAdminToken: (token: string) => boolean
   /** Aborts when requests under way have had their time to finish. */

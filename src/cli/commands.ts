@@ -55,7 +55,11 @@ export const COMMANDS: readonly CommandEntry[] = [
     load: () => import('./commands/outbox.js')
   },
   { name: 'init', summary: 'create the root of a new tree', load: () => import('./commands/init.js') },
-  { name: 'token', summary: 'create, list and revoke join tokens', load: () => import('./commands/token.js') },
+  {
+    name: 'token',
+    summary: 'tokens: to join with, and of clients and callers of services',
+    load: () => import('./commands/token.js')
+  },
   { name: 'join', summary: 'join a tree as a relay or a node', load: () => import('./commands/join.js') },
   {
     name: 'key',

@@ -176,6 +176,8 @@ export interface Config {
     readonly listen: ListenAddress | undefined
     /** The same with TLS; undefined: off. */
     readonly httpsListen: ListenAddress | undefined
+    /** How long signed tokens (JWT) are taken while the root cannot be asked, in ms. */
+    readonly offlineGraceMs: number
     /** Networks whose callers need no token of ours. */
     readonly allowedNetworks: NetworkSet
     /** The keys that agents may offer, by node id, with `*` at their end for any rest; `*` stands for all other agents. */

@@ -5,13 +5,16 @@ import type { Config } from './config.js'
 import { listenAddress } from './readers/address-readers.js'
 import { headerName } from './readers/header-name.js'
 import type { Section } from './readers/section.js'
-import { byteSize, flag, networks, pathFrom, type ValueReader } from './readers/value-readers.js'
+import { byteSize, duration, flag, networks, pathFrom, type ValueReader } from './readers/value-readers.js'
 
 /** Stands for all agents without a line of their own. */
 const EVERY_AGENT = '*'
 /** Keys of one agent. */
 const MAX_AGENT_KEYS = 1_000
 
+/** The longest time for which tokens are taken of which nobody knows whether they were revoked. */
+const MIN_OFFLINE_GRACE_MS = 10_000
+const MAX_OFFLINE_GRACE_MS = 30 * 24 * 3_600_000
 const LOOPBACK_NETWORKS = ['127.0.0.0/8', '::1/128']
 
 /** Each agent may offer any key. */
@@ -68,6 +71,7 @@ export function readServices(
     section.problem('seal_headers', 'missing: seal_key_file is for the headers that are named here')
   }
   return {
+    offlineGraceMs: section.read('offline_grace', duration(MIN_OFFLINE_GRACE_MS, MAX_OFFLINE_GRACE_MS), '1h'),
     listen: section.optional('listen', listenAddress),
     httpsListen,
     allowedNetworks: section.read('allowed_networks', networks, LOOPBACK_NETWORKS),

@@ -12,28 +12,39 @@ import type { JoinAnswer, Joining, RequestWay } from './member-types.js'
 const MAX_ANSWER_BYTES = 256 * 1024
 const ANSWER_LIMIT_MS = 30_000
 
+/**
+ * Asks the policy server for what the root alone answers.
+ * @param form undefined: a GET
+ * @returns its answer, JSON
+ * @throws {RelayError} HOP_UNREACHABLE, LOOP_DETECTED @throws {HopRefusedError} for its refusal
+ */
+export async function askTowardsRoot(
+  neighbours: Pick<Neighbours, 'up'>,
+  selfId: string,
+  path: string,
+  form: Record<string, string> | undefined,
+  { passed, signal }: RequestWay
+): Promise<unknown> {
+  const way = formatPassed(passOn(passed, selfId))
+  const body = form === undefined ? undefined : Buffer.from(new URLSearchParams(form).toString())
+  const outcome = await neighbours.up().request({
+    method: body === undefined ? 'GET' : 'POST',
+    path,
+    headers: {
+      accept: 'application/json',
+      [PASSED_HEADER]: way,
+      ...(body === undefined ? {} : { 'content-type': FORM, 'content-length': String(body.length) })
+    },
+    ...(body === undefined ? {} : { body: () => body }),
+    signal
+  })
+  return readAnswer(outcome)
+}
+
 /** A relay that is not the root knows no tokens: it hands joins to its policy server, and the answers back. */
 export function createJoinProxy(neighbours: Pick<Neighbours, 'up'>, selfId: string): Joining {
-  async function ask(
-    path: string,
-    form: Record<string, string> | undefined,
-    { passed, signal }: RequestWay
-  ): Promise<unknown> {
-    const way = formatPassed(passOn(passed, selfId))
-    const body = form === undefined ? undefined : Buffer.from(new URLSearchParams(form).toString())
-    const outcome = await neighbours.up().request({
-      method: body === undefined ? 'GET' : 'POST',
-      path,
-      headers: {
-        accept: 'application/json',
-        [PASSED_HEADER]: way,
-        ...(body === undefined ? {} : { 'content-type': FORM, 'content-length': String(body.length) })
-      },
-      ...(body === undefined ? {} : { body: () => body }),
-      signal
-    })
-    return readAnswer(outcome)
-  }
+  const ask = (path: string, form: Record<string, string> | undefined, way: RequestWay) =>
+    askTowardsRoot(neighbours, selfId, path, form, way)
 
   async function askToJoin(path: string, form: Record<string, string>, way: RequestWay): Promise<JoinAnswer> {
     const answer = answerFromJson(await ask(path, form, way))

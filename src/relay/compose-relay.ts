@@ -10,9 +10,12 @@ import { isAdministrator } from '../keys/tokens/token-scope.js'
 import { createLinkAdministration } from '../links/upper/link-administration.js'
 import type { LinkRegistry } from '../links/upper/link-registry.js'
 import { createLinkedNeighbours } from '../links/upper/linked-neighbours.js'
+import { confirmList } from '../membership/revocations/list-confirming.js'
+import { ConfirmedFreshness, type Freshness, RootFreshness } from '../membership/revocations/list-freshness.js'
+import type { RevocationBook } from '../membership/revocations/revocation-book.js'
 import { sourceOf } from '../network/sources/source-address.js'
 import type { ServiceTraffic } from '../services/entry/traffic/service-traffic.js'
-import { createSharedFolder } from '../shared-folder/shared-folder.js'
+import { createSharedFolder, type SharedFolder } from '../shared-folder/shared-folder.js'
 import { WithheldFiles } from '../shared-folder/withheld-files.js'
 import { openStorage } from '../storage/repositories/open-storage.js'
 import type { RecordStorage, Repositories } from '../storage/repositories/repositories.js'
@@ -28,10 +31,12 @@ import { createMembership, type Membership } from './membership/own-membership.j
 import { createRelayFailover } from './membership/relay-failover.js'
 import { RevocationExchange } from './membership/revocation-exchange.js'
 import { createLinks, createRegistry, type Links } from './relay-links.js'
+import { type CallerCertificates, createCallerCertificates } from './services/caller-certificates.js'
 import { createRelayTraffic } from './services/relay-traffic.js'
 import { createServiceParts, type ServiceParts } from './services/service-parts.js'
 import { createSystemControl, type RelaySystemControl } from './system-control.js'
-import { type KnownTokens, openKnownTokens } from './tokens/known-tokens.js'
+import { openAllTokens } from './tokens/all-tokens.js'
+import type { KnownTokens } from './tokens/known-tokens.js'
 
 export interface RelayPartsOptions {
   readonly config: Config
@@ -57,6 +62,7 @@ export interface RelayParts {
   readonly traffic: ServiceTraffic
   /** The caller closes it. */
   readonly tokens: KnownTokens
+  readonly callerCertificates: CallerCertificates
   readonly membership: Membership
   /** Undefined where no list of revoked certificates counts. */
   readonly revocationExchange: RevocationExchange | undefined
@@ -86,32 +92,26 @@ export async function composeRelay(options: RelayPartsOptions): Promise<RelayPar
     if (event === 'opened' && owner.kind !== 'client') features.sharedFiles.hopIsBack(owner.id)
   })
   const { treeSync } = features
-  const system = createSystemControl({
-    inForce,
-    tree,
-    certificates,
-    neighbours,
-    storage,
-    treeSync,
-    configureLogLevel:
-      options.configureLogLevel ??
-      (level => {
-        logger.level = level
-      }),
-    logger
-  })
+  const { configureLogLevel = levelSetter(logger) } = options
+  const control = { inForce, tree, certificates, neighbours, storage, treeSync, configureLogLevel, logger }
+  const system = createSystemControl(control)
   const { certificatesChanged } = system
+  const freshness = config.tree.source === 'members' ? new RootFreshness() : new ConfirmedFreshness()
   const common = { config: inForce.get, tree, neighbours, repositories, logger }
-  const membership = createMembership({ ...common, revocations: book, certificatesChanged })
+  const membership = createMembership({ ...common, revocations: book, freshness, certificatesChanged })
   system.showTreeProblem(() => membership.problem())
   const hasUpper = config.upstream !== undefined
-  const revocationExchange = book && new RevocationExchange({ book, neighbours, registry, hasUpper, logger })
+  const confirm = confirmationOf(membership, book, freshness)
+  const revocationExchange = book && new RevocationExchange({ book, neighbours, registry, hasUpper, confirm, logger })
   const stopping = new AbortController()
-  const tokens = openKnownTokens(config.tokens, logger)
+  const tokens = openAllTokens({ config, book, freshness, logger })
   const services: Services = {
     ...features,
     joining: membership.joining,
     members: membership.members,
+    tokenKeys: membership.tokenKeys,
+    issueToCaller: membership.issueToCaller,
+    listConfirming: membership.confirming,
     revocations: book,
     isFromAbove: request => links.get().end?.isFromAbove(request) === true,
     nodeOfSecret: secret => registry.nodeOfSecret(secret),
@@ -124,18 +124,17 @@ export async function composeRelay(options: RelayPartsOptions): Promise<RelayPar
     links: linkAdministration,
     clients: serviceParts.clients,
     ownLink: () => links.get().dialer?.status,
-    sharedFolder: createSharedFolder(config.sharedFolder.path, {
-      followLinks: () => inForce.get().sharedFolder.followLinks,
-      withheld: new WithheldFiles(config, inForce.get)
-    }),
+    sharedFolder: openSharedFolder(config, inForce),
     system,
     metrics,
-    isAdminToken: token => isAdministrator(tokens.scopesOf(tokens.find(token) ?? '')),
+    isAdminToken: token => isAdministrator(tokens.find(token)?.scopes() ?? []),
     stopping: stopping.signal
   }
   const identify = createIdentification(services)
   const revocationState = () => book && { list: book.list, answeredAtMs: revocationExchange?.answeredAtMs }
   metrics.observe({ ...services, traffic, lostLogLines, revocationState })
+  const ask = (signal: AbortSignal) => membership.ask(signal)
+  const failover = createRelayFailover({ config: inForce.get, system, ask, logger })
   const ownLinks = links.set(
     await createLinks({
       config: inForce.get,
@@ -147,12 +146,8 @@ export async function composeRelay(options: RelayPartsOptions): Promise<RelayPar
       registry,
       services: serviceParts,
       tokens,
-      failover: createRelayFailover({
-        config: inForce.get,
-        system,
-        ask: signal => membership.ask(signal),
-        logger
-      }),
+      hasTokenKeys: () => (book?.list.keys.length ?? 0) > 0,
+      failover,
       observer: metrics.links,
       logger,
       versions
@@ -167,10 +162,30 @@ export async function composeRelay(options: RelayPartsOptions): Promise<RelayPar
     serviceParts,
     traffic,
     tokens,
+    callerCertificates: createCallerCertificates({ book, freshness }),
     membership,
     revocationExchange,
     stopping
   }
+}
+
+function openSharedFolder(config: Config, inForce: ConfigInForce): SharedFolder {
+  return createSharedFolder(config.sharedFolder.path, {
+    followLinks: () => inForce.get().sharedFolder.followLinks,
+    withheld: new WithheldFiles(config, inForce.get)
+  })
+}
+
+function levelSetter(logger: Logger): (level: string) => void {
+  return level => {
+    logger.level = level
+  }
+}
+
+/** Asks the root whether the list is the newest; undefined at the root, and where no list counts. */
+function confirmationOf({ confirming }: Membership, book: RevocationBook | undefined, freshness: Freshness) {
+  if (book === undefined || confirming === undefined || !(freshness instanceof ConfirmedFreshness)) return undefined
+  return (stopping: AbortSignal) => confirmList(confirming, book, freshness, stopping)
 }
 
 interface NeighboursUse extends RelayPartsOptions {

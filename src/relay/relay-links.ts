@@ -45,6 +45,8 @@ export interface LinksOptions {
   readonly registry: LinkRegistry
   readonly services: ServiceParts
   readonly tokens: KnownTokens
+  /** Whether there are keys that sign tokens of this tree. */
+  readonly hasTokenKeys: () => boolean
   /** Undefined where the address of the policy server is the operator's alone. */
   readonly failover: PolicyServerFailover | undefined
   readonly observer: LinkObserver
@@ -80,9 +82,10 @@ export async function createLinks(options: LinksOptions): Promise<Links> {
   const removed = new RemovedLinks({ ...options, areRenewed: config().tree.source !== 'files' })
   options.onTreeChange(() => removed.close())
   options.onRevocation(() => removed.close())
-  const tokens = config().tokens.clientsFile === undefined ? undefined : options.tokens
   const { keys } = options.services
-  const admitClient = accept ? createClientAdmission({ tokens, registry, keys, logger }) : undefined
+  const takesClients = () => config().tokens.clientsFile !== undefined || options.hasTokenKeys()
+  const { tokens } = options
+  const admitClient = accept ? createClientAdmission({ tokens, takesClients, registry, keys, logger }) : undefined
   const acceptor = accept
     ? createLazyLinkAcceptor({
         selfId: topology().selfId,

@@ -36,6 +36,7 @@ export async function startRelay(options: RelayOptions): Promise<Relay> {
   const serviceListeners = await openServiceListeners({
     ...parts.services,
     tokens: parts.tokens,
+    callers: parts.callerCertificates,
     keys: parts.serviceParts.keys,
     traffic: parts.traffic,
     sealing: parts.serviceParts.sealing,
@@ -71,7 +72,7 @@ export async function startRelay(options: RelayOptions): Promise<Relay> {
     leases: parts.storage.repositories.leases,
     ...(revocationExchange === undefined
       ? {}
-      : { revocations: { look: () => revocationExchange.look(), everyMs: config.tree.refreshMs } }),
+      : { revocations: { look: () => revocationExchange.look(), everyMs: confirmEveryMs(config) } }),
     ...(treeSync === undefined ? {} : { treeSync: { ask: () => treeSync.ask(), everyMs: config.tree.refreshMs } }),
     logger
   })
@@ -97,6 +98,11 @@ async function adaptServices({ services, serviceParts, links }: RelayParts): Pro
   serviceParts.below.review()
   // a link that said that there are none is not asked for them
   if (!had && ownServices.length > 0 && !setting.accept) links.dialer?.redial('there are services now')
+}
+
+/** The time between two questions whether the list of revocations is the newest: the first one may fail within the grace. */
+function confirmEveryMs({ tree, services }: RelayOptions['config']): number {
+  return Math.min(tree.refreshMs, services.offlineGraceMs / 3)
 }
 
 /**

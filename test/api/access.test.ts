@@ -45,6 +45,13 @@ const RELAY_API: Readonly<Record<string, Access>> = {
   'GET /v1/tree': 'tree',
   'POST /v1/tree/changed': 'policy-server',
   'GET /v1/revocations': 'tree',
+  'GET /v1/revocations/confirmation': 'tree',
+  'GET /v1/token-keys': 'administration',
+  'POST /v1/token-keys': 'system',
+  'DELETE /v1/token-keys/:keyId': 'administration',
+  'POST /v1/signed-tokens': 'system',
+  'POST /v1/caller-certificates': 'system',
+  'DELETE /v1/signed-tokens/:tokenId': 'administration',
   'POST /v1/revocations': 'revocations'
 }
 const OUTSIDE: Readonly<Record<string, Access>> = {

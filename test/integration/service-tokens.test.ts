@@ -145,7 +145,7 @@ test('tokens of callers of services', async t => {
     await writeFile(tokens, before)
     const answer = await silent
     assert.equal(answer.status, 401)
-    assert.match(answer.text, /the token of the request was removed while it was under way/)
+    assert.match(answer.text, /the token or certificate that let the request in was removed, or has ended, while/)
     assert.doesNotMatch((await begun).text, /\r\n0\r\n/)
     await eventually('the end at the service', () => endless[0]?.destroyed === true)
     for (const response of held.splice(0)) response.end()

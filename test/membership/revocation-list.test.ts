@@ -5,6 +5,7 @@ import {
   formatRevocationList,
   MAX_LIST_LENGTH,
   MAX_REVOKED,
+  MAX_REVOKED_TOKENS,
   parseList,
   type RevocationList,
   RevocationListError,
@@ -20,12 +21,26 @@ const entry = fc.record(
   },
   { noNullPrototype: true }
 )
+const key = fc.record(
+  {
+    id: fc.stringMatching(/^[\w-]{43}$/),
+    algorithm: fc.constantFrom('EdDSA' as const, 'ES256' as const),
+    publicKey: fc.stringMatching(/^[A-Za-z0-9+/]{1,200}$/)
+  },
+  { noNullPrototype: true }
+)
+const token = fc.record(
+  { id: fc.stringMatching(/^[\w-]{16,64}$/), untilMs: fc.maxSafeNat() },
+  { noNullPrototype: true }
+)
 const list: fc.Arbitrary<RevocationList> = fc.record(
   {
     number: fc.maxSafeNat(),
     entries: fc
       .uniqueArray(entry, { selector: ({ fingerprint }) => fingerprint, maxLength: 20 })
-      .map(entries => entries.sort((a, b) => (a.fingerprint < b.fingerprint ? -1 : 1)))
+      .map(entries => entries.sort((a, b) => (a.fingerprint < b.fingerprint ? -1 : 1))),
+    keys: fc.uniqueArray(key, { selector: ({ id }) => id, maxLength: 4 }),
+    tokens: fc.uniqueArray(token, { selector: ({ id }) => id, maxLength: 10 })
   },
   { noNullPrototype: true }
 )
@@ -50,7 +65,15 @@ test('a list parses back to what was signed, and to nothing else where a charact
 
 test('whatever is read, nothing but the declared error is thrown', () => {
   const line = fc.oneof(
-    fc.constantFrom('treeline revocations 1', 'number 1', 'signature AAAA', `${'a'.repeat(64)} 1 rel-2`, ''),
+    fc.constantFrom(
+      'treeline revocations 1',
+      'number 1',
+      'signature AAAA',
+      `${'a'.repeat(64)} 1 rel-2`,
+      `key ${'k'.repeat(43)} EdDSA AAAA`,
+      `token ${'t'.repeat(22)} 1`,
+      ''
+    ),
     fc.string()
   )
   const text = fc.oneof(
@@ -82,6 +105,17 @@ test('a list of another CA, one with too much in it, and one out of order are re
   assert.equal(readList(full, authority.certificate + other.certificate).entries.length, MAX_REVOKED)
   assert.throws(() => readList(full, other.certificate), /not signed by the CA of this tree/)
   assert.throws(() => readList(full, 'no certificate'), /not signed by the CA of this tree/)
+  const token = (at: number) => ({ id: `token-that-is-revoked-${at}`, untilMs: 1 })
+  for (const at of [1, 2]) {
+    const twice = formatRevocationList({ number: 1, entries: [], tokens: [token(1), token(at)] }, sign)
+    if (at === 1) assert.throws(() => parseList(twice), /there twice/)
+    else assert.equal(parseList(twice).list.tokens.length, 2)
+  }
+  const tokens = Array.from({ length: MAX_REVOKED_TOKENS + 1 }, (_, at) => token(at))
+  assert.throws(
+    () => parseList(formatRevocationList({ number: 1, entries: [], tokens }, sign)),
+    /more than 2000 tokens/
+  )
   const more = formatRevocationList({ number: 1, entries: numbered(MAX_REVOKED + 1) }, sign)
   assert.throws(() => readList(more, authority.certificate), /more than 2000 entries/)
   assert.throws(() => readList(`${full}${' '.repeat(MAX_LIST_LENGTH)}`, authority.certificate), /longer than/)

@@ -21,7 +21,7 @@ function open(t: TestContext, file: string, logger: Logger = silentLogger, admin
 
 function scopesOf(tokens: KnownTokens, token: string) {
   tokens.look()
-  return tokens.scopesOf(tokens.find(token) ?? '')
+  return tokens.find(token)?.scopes() ?? []
 }
 
 function allows(tokens: KnownTokens, key: string, token: string): boolean {
@@ -111,8 +111,8 @@ test('that a token was removed is told without anybody registering', async t => 
   await writeFile(file, `register:one ${hashOf(TOKEN)}\nregister:two ${hashOf(TOKEN)}\n`)
   const told: boolean[][] = []
   const tokens = open(t, file)
-  const hash = tokens.find(TOKEN) ?? ''
-  tokens.onChange(() => told.push(['one', 'two'].map(key => mayRegister(tokens.scopesOf(hash), key))))
+  const right = tokens.find(TOKEN)
+  tokens.onChange(() => told.push(['one', 'two'].map(key => mayRegister(right?.scopes() ?? [], key))))
   const beside = `${file}.new`
   await writeFile(beside, `register:two ${hashOf(TOKEN)}\n`)
   await rename(beside, file)

@@ -36,21 +36,28 @@ export const KINDS: readonly Kind[] = [
     codes: ['BODY_TOO_LARGE', 'UNSUPPORTED_MEDIA', 'CLIENT_TOO_SLOW', 'STORAGE_FULL', 'STORAGE_UNUSABLE']
   },
   { routes: /\/remote-run\//, codes: ['CONFLICT', 'HOP_UNREACHABLE', 'LOOP_DETECTED'] },
-  { routes: /\/(trace|shared-files)\/\{|\/v1\/join/, codes: ['LOOP_DETECTED'] },
+  { routes: /\/(trace|shared-files)\/\{|\/v1\/(join|revocations\/)/, codes: ['LOOP_DETECTED'] },
   { routes: /^PUT .*\/shared-files\//, codes: ['BAD_SIGNATURE', 'UNKNOWN_SOURCE', 'NOT_RECOGNIZED'] },
-  { routes: /^GET .*\/shared-files\/\{target\}\/|\/v1\/join|\/clients\/\{/, codes: ['HOP_UNREACHABLE'] },
+  {
+    routes: /^GET .*\/shared-files\/\{target\}\/|\/v1\/(join|revocations\/)|\/clients\/\{/,
+    codes: ['HOP_UNREACHABLE']
+  },
   { routes: /^GET .*\/(shared-files\/\{target\}\/|shared-folder\/)/, codes: ['CONDITION_FAILED', 'NO_SUCH_RANGE'] },
   { routes: /^GET .*\/v1\/tree$|^POST .*\/v1\/(join|tokens)/, codes: ['UNKNOWN_NODE'] },
-  { routes: /^POST .*\/v1\/(join|tokens)|\/v1\/members\//, codes: ['CONFLICT'] },
   {
-    routes: /\/(runs|outbox|links|clients|tokens|members|shared-folder|remote-run\/nodes)\/\{|\/nodes\/\{nodeId\}$/,
+    routes: /^POST .*\/v1\/(join|tokens)|\/v1\/(members\/|token-keys|signed-tokens|caller-certificates)/,
+    codes: ['CONFLICT']
+  },
+  {
+    routes:
+      /\/(runs|outbox|links|clients|tokens|token-keys|members|shared-folder|remote-run\/nodes)\/\{|\/nodes\/\{nodeId\}$/,
     codes: ['NOT_FOUND']
   },
   { routes: /\/shared-files\/\{target\}\//, codes: ['NOT_FOUND'] }
 ]
 
 /** Routes that pass on what the next relay refuses, with its own 4xx: existing relays have others than those of {@link KINDS}. */
-export const PASS_REFUSALS_ON = /\/shared-files\/\{target\}\/|\/v1\/join/
+export const PASS_REFUSALS_ON = /\/shared-files\/\{target\}\/|\/v1\/(join|revocations\/)/
 
 /** Texts that say what a status means. */
 const MEANING: Readonly<Record<number, string>> = {

@@ -1,5 +1,6 @@
 import type { Command } from 'commander'
 import { isTokenId } from '../../keys/tokens/join-token.js'
+import { isSignedTokenId } from '../../keys/tokens/signed-token.js'
 import { FORM } from '../../network/header-names.js'
 import { bracketed, HTTPS_PORT } from '../../network/host-and-port.js'
 import { asObject } from '../../relay-client/json-answer.js'
@@ -17,7 +18,10 @@ import { readCount } from '../options/count-option.js'
 import { example } from '../options/example.js'
 import { readDuration } from '../options/time-option.js'
 import { type Columns, cell, printJson, printList, showTime } from '../output/table.js'
-import { createScopedToken } from './scoped-token.js'
+import { createCallerCertificate } from './tokens/caller-certificate.js'
+import { createScopedToken } from './tokens/scoped-token.js'
+import { createSignedToken, idInToken, revokeSigned } from './tokens/signed-token.js'
+import { registerTokenKeys } from './tokens/token-keys.js'
 
 const MAX_USES = 100_000
 
@@ -30,7 +34,19 @@ interface CreateOptions extends ShowOptions {
   readonly id?: string
   readonly scope?: readonly string[]
   readonly append?: string
+  readonly jwt?: boolean
+  readonly certificate?: string
+  readonly ttl?: string
+  readonly signWith?: string
+  readonly keyId?: string
 }
+
+/** The options of one kind of token alone. */
+const OF_JOINS = ['relay', 'node', 'under', 'uses', 'expires', 'id']
+const OF_SIGNED = ['ttl', 'signWith', 'keyId']
+/** Lifetimes, unless another one is given. */
+const TTL = '1day'
+const CERTIFICATE_TTL = '90days'
 
 const COLUMNS: Columns = {
   ID: token => token.id,
@@ -60,6 +76,11 @@ export function register(program: Command): void {
     .option('--id <id>', 'for this id alone; if it is a member, its old certificates are revoked when it joins')
     .option('--scope <scope>', 'for clients and callers: register:<key>, call:<key> or admin; several times', collect)
     .option('--append <file>', 'with --scope: add its line to this file (tokens.clients_file of a relay)')
+    .option('--jwt', 'with --scope: sign it at the root, for all relays of the tree; no file is needed')
+    .option('--certificate <name>', 'with --scope call:<key>: a certificate, in <name>.pem and <name>.key')
+    .option('--ttl <time>', `its lifetime, a year at most (default: ${TTL}; of a certificate ${CERTIFICATE_TTL})`)
+    .option('--sign-with <file>', 'with --jwt: sign it here, with this private key (JWK) of the root')
+    .option('--key-id <id>', 'with --jwt: the key of the root that signs it (default: the newest)')
     .option(...JSON_OPTION)
     .addHelpText('after', example('treeline token create --node --under relay-1 --uses 20'))
     .action(create)
@@ -67,25 +88,51 @@ export function register(program: Command): void {
     .option(...JSON_OPTION)
     .addHelpText('after', example('treeline token list'))
     .action(list)
-  addServerOptions(token.command('revoke').description('Revoke a token; machines that joined with it stay'))
-    .argument('<id>', 'id of the token: the part before the first dot')
+  addServerOptions(
+    token
+      .command('revoke')
+      .description('Revoke a token or a certificate of a caller; machines that joined with a token stay')
+  )
+    .argument('<id>', 'id of a token, or all of it; or the SHA-256 of a certificate in hex')
     .addHelpText('after', example('treeline token revoke 63adfa61da6d'))
     .action(revoke)
+  registerTokenKeys(token)
 }
 
 function collect(scope: string, before: readonly string[] = []): readonly string[] {
   return [...before, scope]
 }
 
+/** @throws {UsageError} for the first of the options that was given */
+function refuseOthers(command: Command, names: readonly string[], why: string): void {
+  const other = command.options.find(option => {
+    const name = option.attributeName()
+    return names.includes(name) && command.getOptionValueSource(name) === 'cli'
+  })
+  if (other !== undefined) throw new UsageError(`${other.long ?? other.flags} ${why}`)
+}
+
 async function create(options: CreateOptions, command: Command): Promise<void> {
   const { scope } = options
   if (scope !== undefined) {
-    const ofJoins = ['relay', 'node', 'under', 'uses', 'expires', 'id']
-    const other = ofJoins.find(name => command.getOptionValueSource(name) === 'cli')
-    if (other !== undefined) throw new UsageError(`--${other} belongs to tokens to join with, and not to --scope`)
-    return createScopedToken({ ...options, scope })
+    refuseOthers(command, OF_JOINS, 'belongs to tokens to join with, and not to --scope')
+    if (options.certificate !== undefined) {
+      refuseOthers(command, ['jwt', 'append', 'signWith', 'keyId'], 'is not for --certificate')
+      return createCallerCertificate({
+        ...options,
+        scope,
+        certificate: options.certificate,
+        ttl: options.ttl ?? CERTIFICATE_TTL
+      })
+    }
+    if (options.jwt !== true) {
+      refuseOthers(command, OF_SIGNED, 'needs --jwt or --certificate')
+      return createScopedToken({ ...options, scope })
+    }
+    refuseOthers(command, ['append'], 'is not for --jwt, which needs no file')
+    return createSignedToken({ ...options, scope, ttl: options.ttl ?? TTL })
   }
-  if (options.append !== undefined) throw new UsageError('--append needs --scope')
+  refuseOthers(command, ['append', 'jwt', 'certificate', ...OF_SIGNED], 'needs --scope')
   if ((options.relay === true) === (options.node === true)) {
     throw new UsageError('give either --relay or --node, or --scope for a client or a caller of services')
   }
@@ -129,6 +176,8 @@ async function list(options: ShowOptions): Promise<void> {
 }
 
 async function revoke(given: string, options: ServerOptions): Promise<void> {
+  const signed = idInToken(given) ?? given
+  if (isSignedTokenId(signed)) return revokeSigned(signed, options)
   const [id = ''] = given.split('.', 1) // a whole token is understood, and its secret shown nowhere
   if (!isTokenId(id)) {
     throw new UsageError(`invalid token id: ${JSON.stringify(id.slice(0, 80))}; \`treeline token list\` shows them`)

@@ -1,10 +1,12 @@
+import { X509Certificate } from 'node:crypto'
 import { setTimeout as sleep } from 'node:timers/promises'
+import { certificateBlocks } from '../../keys/certificates/pem.js'
 import type { Revocations } from '../../keys/certificates/revocations.js'
 import { errorCode, errorMessage, failureKind } from '../../values/failures/system-error.js'
 import type { Logger } from '../../values/logging/logger.js'
 import { type Backoff, backoffMs } from '../../values/time/backoff.js'
 import { readIfThere, writeAtomically } from '../setup/edit-files.js'
-import { parseList, type RevocationList, type RevokedCertificate, readList } from './revocation-list.js'
+import { parseList, type RevocationList, type RevokedCertificate, readSignedList } from './revocation-list.js'
 
 const MODE = 0o640
 /** Between two attempts to write a list: a disk may be full for hours. */
@@ -27,9 +29,11 @@ type End = (why: string) => void
  * never gives way to one with a lower number.
  */
 export class RevocationBook implements Revocations {
-  #list: RevocationList = { number: 0, entries: [] }
+  #list: RevocationList = { number: 0, entries: [], keys: [], tokens: [] }
+  #authority: X509Certificate | undefined
   #text = ''
   #revoked: ReadonlyMap<string, RevokedCertificate> = new Map()
+  #revokedTokens: ReadonlySet<string> = new Set()
   #isKept = true
   #taking: Promise<unknown> = Promise.resolve()
   /** Undefined while there is nothing to write again. */
@@ -47,6 +51,19 @@ export class RevocationBook implements Revocations {
     return this.#list
   }
 
+  /**
+   * The certificate of the tree's CA: the one that signed the list. Without a list, the only one that lists are judged by;
+   * undefined where there are several.
+   */
+  get authority(): X509Certificate | undefined {
+    return this.#authority
+  }
+
+  /** The certificates of the CA, or of several, of which one signs lists. PEM. @throws {Error} when they cannot be read */
+  ca(): Promise<string> {
+    return this.options.ca()
+  }
+
   /** The list as it came; empty while there is none. */
   get text(): string {
     return this.#text
@@ -61,8 +78,10 @@ export class RevocationBook implements Revocations {
   async load(): Promise<void> {
     const { file, ca, logger } = this.options
     try {
+      const [only, ...others] = certificateBlocks(await ca())
+      if (only !== undefined && others.length === 0) this.#authority = new X509Certificate(only)
       const text = await readIfThere(file)
-      if (text !== undefined) this.#putInForce(readList(text, await ca()), text)
+      if (text !== undefined) this.#putInForce(readSignedList(text, await ca()), text)
     } catch (error) {
       if (isProgramFault(error)) throw error
       const reason = errorMessage(error)
@@ -103,6 +122,11 @@ export class RevocationBook implements Revocations {
     return `the certificate of ${id} (sha256:${fingerprint}) was revoked, as ${id} joined again or was taken out of the tree`
   }
 
+  /** Whether a token was revoked, or a certificate of a caller. @param id as in {@link RevokedToken} */
+  isTokenRevoked(id: string): boolean {
+    return this.#revokedTokens.has(id)
+  }
+
   watch(fingerprint: string, end: End): () => void {
     const ends = this.#watched.get(fingerprint) ?? new Set()
     this.#watched.set(fingerprint, ends.add(end))
@@ -118,7 +142,7 @@ export class RevocationBook implements Revocations {
     if (!isNewer && (this.#isKept || text !== this.#text)) return false
     const { ca, logger } = this.options
     if (isNewer) {
-      this.#putInForce(readList(text, await ca()), text)
+      this.#putInForce(readSignedList(text, await ca()), text)
       logger.info({ number, revoked: this.#revoked.size }, 'a newer list of revoked certificates is in force')
     }
     this.#isKept = false // a full disk must not keep a revoked certificate good
@@ -157,10 +181,12 @@ export class RevocationBook implements Revocations {
     }
   }
 
-  #putInForce(list: RevocationList, text: string): void {
+  #putInForce({ list, signer }: ReturnType<typeof readSignedList>, text: string): void {
     this.#list = list
+    this.#authority = new X509Certificate(signer)
     this.#text = text
     this.#revoked = new Map(list.entries.map(entry => [entry.fingerprint, entry]))
+    this.#revokedTokens = new Set(list.tokens.map(({ id }) => id))
     for (const listener of this.#listeners) listener()
     for (const [fingerprint, ends] of this.#watched) {
       const why = this.whyRevoked(fingerprint)

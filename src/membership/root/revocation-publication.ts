@@ -4,7 +4,12 @@ import { keyHashOfCertificate } from '../../keys/signatures/key-hash.js'
 import type { Logger } from '../../values/logging/logger.js'
 import type { MemberCertificate } from '../members.js'
 import type { RevocationBook } from '../revocations/revocation-book.js'
-import { formatRevocationList, MAX_REVOKED, type RevokedCertificate } from '../revocations/revocation-list.js'
+import {
+  formatRevocationList,
+  MAX_REVOKED,
+  type RevocationList,
+  type RevokedCertificate
+} from '../revocations/revocation-list.js'
 import type { CertificateAuthority } from './certificate-authority.js'
 import type { CertificateCursor, MemberRepository } from './member-repository.js'
 
@@ -21,6 +26,14 @@ export interface RevocationPublicationOptions {
   readonly now: () => number
 }
 
+/** The lines about tokens, which the list alone keeps. */
+export type TokenLines = Pick<RevocationList, 'keys' | 'tokens'>
+
+/** Changes the lines about tokens. @throws {Error} to change nothing */
+export type EditTokenLines = (former: TokenLines) => TokenLines
+
+const UNCHANGED: EditTokenLines = former => former
+
 /**
  * Makes the list of revoked certificates what the members' store says, signed, with a higher number, where that has
  * changed. Only relays' are on it: nobody connects to a node, and who calls is known by the tree alone. One that has the
@@ -33,7 +46,16 @@ export class RevocationPublication {
 
   /** Publishes one list at a time, so that no two lists have one number. @throws {Error} when it cannot be kept */
   publish(): Promise<void> {
-    return this.#next(async text => void (await this.options.book.take(text)))
+    return this.change(UNCHANGED)
+  }
+
+  /**
+   * Changes the lines about tokens, and publishes.
+   * @throws what `edit` throws: then nothing has changed
+   * @throws {Error} when the list cannot be kept. It is in force all the same, and is written again until it is kept
+   */
+  change(edit: EditTokenLines): Promise<void> {
+    return this.#next(async text => void (await this.options.book.take(text)), edit)
   }
 
   /** Makes one of a list of this CA that members had and the root had not, as it is in force: what the store says counts. */
@@ -48,20 +70,22 @@ export class RevocationPublication {
     })
   }
 
-  #next(take: (text: string) => Promise<void>): Promise<void> {
+  #next(take: (text: string) => Promise<void>, edit = UNCHANGED): Promise<void> {
     const published = this.#running.then(async () => {
-      const text = await this.#text()
-      if (text !== undefined) await take(text)
+      let text: string | undefined
+      do {
+        text = await this.#text(edit)
+        if (text !== undefined) await take(text)
+      } while (text !== undefined && text !== this.options.book.text) // members had a newer one meanwhile
     })
     this.#running = published.catch(() => undefined) // its own caller hears of it
     return published
   }
 
   /** The list that is to be in force and kept; undefined while there is none. */
-  async #text(): Promise<string | undefined> {
+  async #text(edit: EditTokenLines): Promise<string | undefined> {
     const { book, authority, logger, now } = this.options
-    const former = book.list
-    const all = await this.#entries(former.entries)
+    const all = await this.#entries(book.list.entries)
     const entries = all.slice(0, MAX_REVOKED).sort((a, b) => (a.fingerprint < b.fingerprint ? -1 : 1))
     if (all.length > MAX_REVOKED) {
       logger.error(
@@ -69,12 +93,14 @@ export class RevocationPublication {
         `list of revoked certificates is full (${MAX_REVOKED} entries): the certificates that end first are left out`
       )
     }
-    if (isSame(entries, former.entries)) {
-      return former.number > 0 ? book.text : undefined // it is written now where it could not be before
+    const latest = book.list // in the turn in which the new one is signed
+    const { keys, tokens } = edit(latest)
+    if (isSame(entries, latest.entries) && keys === latest.keys && tokens === latest.tokens) {
+      return latest.number > 0 ? book.text : undefined // it is written now where it could not be before
     }
     // a restored root, or one whose clock was set back, must not fall behind what its members have
-    const number = Math.max(now(), former.number + 1)
-    return formatRevocationList({ number, entries }, text => authority.sign(text))
+    const number = Math.max(now(), latest.number + 1)
+    return formatRevocationList({ number, entries, keys, tokens }, text => authority.sign(text))
   }
 
   /** The entries of the list, with the certificates that end last first. */

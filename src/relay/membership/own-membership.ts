@@ -2,16 +2,25 @@ import { dirname, join } from 'node:path'
 import type { Config } from '../../config/config.js'
 import { readTextFileSync } from '../../file-system/files/text-file.js'
 import type { Neighbours } from '../../hops/hop.js'
+import { treeAudience } from '../../keys/tokens/token-key.js'
 import { createJoinProxy } from '../../membership/join-proxy.js'
 import { CertificateRenewal } from '../../membership/member/certificate-renewal.js'
 import { readTreeCas, sortPolicyServerCertificates } from '../../membership/member/issued-certificates.js'
 import type { JoinAnswer, Joining } from '../../membership/member-types.js'
+import {
+  createConfirmingProxy,
+  createRootConfirming,
+  type ListConfirming
+} from '../../membership/revocations/list-confirming.js'
+import type { Freshness } from '../../membership/revocations/list-freshness.js'
 import type { RevocationBook } from '../../membership/revocations/revocation-book.js'
 import { type CertificateAuthority, openAuthority } from '../../membership/root/certificate-authority.js'
 import { ExpiryWatch } from '../../membership/root/expiry.js'
+import { createCallerIssuing, type IssueToCaller } from '../../membership/root/issue-to-caller.js'
 import { Publication } from '../../membership/root/publication.js'
 import { RevocationPublication } from '../../membership/root/revocation-publication.js'
 import { RootMembership } from '../../membership/root/root-membership.js'
+import { TokenKeys } from '../../membership/root/token-keys.js'
 import { writeAtomically } from '../../membership/setup/edit-files.js'
 import { FILES } from '../../membership/setup/member-folder.js'
 import type { Repositories } from '../../storage/repositories/repositories.js'
@@ -24,6 +33,9 @@ import { caFileIn } from './open-revocations.js'
 
 /** The time between two requests for data beside the own certificate, such as that of the policy server. */
 const ASK_EVERY_MS = 24 * 3_600_000
+
+/** The folder of the private keys of tokens, in `storage.path`. */
+const TOKEN_KEYS = 'token-keys'
 
 /** The failures of a disk that pass by. */
 const OF_DISK: readonly string[] = ['ENOSPC', 'EDQUOT', 'EROFS', 'EIO']
@@ -38,6 +50,7 @@ export interface MembershipOptions {
   readonly repositories: Pick<Repositories, 'members'>
   /** Undefined where no list of revoked certificates counts. */
   readonly revocations: RevocationBook | undefined
+  readonly freshness: Freshness
   /** Called when certificates that this relay uses have changed on disk. */
   readonly certificatesChanged: () => Promise<void>
   readonly logger: Logger
@@ -48,6 +61,12 @@ export interface Membership {
   readonly joining: Joining | undefined
   /** The members, at the root of a tree of members alone. */
   readonly members: RootMembership | undefined
+  /** The keys that sign tokens, at the root of a tree of members alone. */
+  readonly tokenKeys: TokenKeys | undefined
+  /** Issues certificates to callers; undefined where {@link tokenKeys} is. */
+  readonly issueToCaller: IssueToCaller | undefined
+  /** Has the root confirm which list of revocations is the newest; undefined as `joining` is. */
+  readonly confirming: ListConfirming | undefined
   /** The root's answer about this relay; undefined where it is the root, or did not join. */
   ask(signal: AbortSignal): Promise<JoinAnswer | undefined>
   /** Makes the tree what the members are: after a crash it may be one step behind. */
@@ -63,16 +82,19 @@ export function createMembership(options: MembershipOptions): Membership {
   const { config, neighbours } = options
   const { tree, upstream, general } = config()
   if (tree.source === 'members') return createAtRoot(options)
-  if (upstream === undefined) return { joining: undefined, members: undefined, ...NOTHING }
+  if (upstream === undefined) return { joining: undefined, members: undefined, confirming: undefined, ...NOTHING }
   const joining = createJoinProxy(neighbours, general.nodeId)
   const renewal = renewalOf(options, (request, signal) => joining.renew(request, { passed: [], signal }), {
     askEveryMs: ASK_EVERY_MS,
     onAnswer: answer => rememberPolicyServer(config(), answer, options.logger)
   })
-  return { joining, members: undefined, ...NOTHING, ...(renewal ?? {}) }
+  const confirming = createConfirmingProxy(neighbours, general.nodeId)
+  return { joining, members: undefined, confirming, ...NOTHING, ...(renewal ?? {}) }
 }
 
 const NOTHING = {
+  tokenKeys: undefined,
+  issueToCaller: undefined,
   ask: async () => undefined,
   recover: async () => undefined,
   problem: () => undefined,
@@ -81,7 +103,7 @@ const NOTHING = {
 }
 
 function createAtRoot(options: MembershipOptions): Membership {
-  const { config, tree, repositories, revocations: book, logger } = options
+  const { config, tree, repositories, revocations: book, freshness, logger } = options
   const { nodesListFile, nodesCertsFile } = config().general
   const { caFile, caKeyFile } = config().tree
   const now = Date.now
@@ -115,9 +137,23 @@ function createAtRoot(options: MembershipOptions): Membership {
   const isBehind = () => publication.isBehind()
   const forget = () => members.forget()
   const expiry = new ExpiryWatch({ repository, publish, forget, isBehind, logger, now })
+  const tokenKeys =
+    revocations === undefined || book === undefined
+      ? undefined
+      : new TokenKeys({
+          folder: join(config().storage.path, TOKEN_KEYS),
+          audience: treeAudience(authority.der),
+          publication: revocations,
+          book,
+          logger,
+          now: () => freshness.time()?.latestMs ?? now()
+        })
   return {
     joining: members,
     members,
+    tokenKeys,
+    issueToCaller: book && createCallerIssuing(authority, logger, now),
+    confirming: book && createRootConfirming(book, freshness, text => authority.sign(text)),
     ask: NOTHING.ask,
     recover: () =>
       publish().catch((err: unknown) => {

@@ -4,6 +4,7 @@ import type { LinkRegistry } from '../../links/upper/link-registry.js'
 import type { RevocationBook } from '../../membership/revocations/revocation-book.js'
 import { askForRevocations, listForm, REVOCATIONS_PATH } from '../../membership/revocations/revocation-inquiry.js'
 import { FORM } from '../../network/header-names.js'
+import { errorMessage } from '../../values/failures/system-error.js'
 import type { Logger } from '../../values/logging/logger.js'
 import { IdQueue } from './id-queue.js'
 
@@ -21,6 +22,8 @@ export interface RevocationExchangeOptions {
   readonly registry: Pick<LinkRegistry, 'all' | 'onChange'>
   /** False at the root, which makes the list. */
   readonly hasUpper: boolean
+  /** Asks the root whether the list here is the newest; undefined where nobody is to be asked. */
+  readonly confirm?: ((stopping: AbortSignal) => Promise<boolean | undefined>) | undefined
   readonly logger: Logger
   readonly now?: () => number
 }
@@ -71,8 +74,25 @@ export class RevocationExchange {
 
   async #ask(): Promise<void> {
     const { book, neighbours, logger, now = Date.now } = this.options
-    const outcome = await askForRevocations(neighbours, book, logger, this.#stopping.signal)
-    if (outcome !== 'failed') this.#answeredAtMs = now()
+    const { signal } = this.#stopping
+    for (let tries = 0; tries < 2; tries += 1) {
+      const outcome = await askForRevocations(neighbours, book, logger, signal)
+      if (outcome === 'failed') return
+      this.#answeredAtMs = now()
+      if ((await this.#confirm()) !== false) return // else the root has a newer one: it is on its way
+    }
+  }
+
+  async #confirm(): Promise<boolean | undefined> {
+    const { confirm, logger } = this.options
+    try {
+      return await confirm?.(this.#stopping.signal)
+    } catch (error) {
+      if (!this.#stopping.signal.aborted) {
+        logger.debug({ reason: errorMessage(error) }, 'the root does not confirm the list of revocations')
+      }
+      return undefined
+    }
   }
 
   async stop(): Promise<void> {

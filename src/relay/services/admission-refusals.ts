@@ -11,24 +11,42 @@ const CHALLENGES = [
   'Bearer realm="treeline"'
 ]
 
+/** The tokens of a refused request, as far as its refusal tells of them. */
+export interface RefusedTokens {
+  readonly shown: readonly Pick<ShownToken, 'place'>[]
+  /** Why one that is ours does not count. It is told to its holder alone: nobody else has the whole token. */
+  readonly whyNot?: string | undefined
+}
+
 /** The refusal of a caller from elsewhere without a token. */
-export function outsideNetworks(address: string, shown: readonly Pick<ShownToken, 'place'>[]): ServiceRefusal {
-  return unauthorized(`${address} is not in services.allowed_networks`, shown)
+export function outsideNetworks(address: string, tokens: RefusedTokens): ServiceRefusal {
+  return unauthorized(`${address} is not in services.allowed_networks`, tokens)
 }
 
 /** The refusal of a request that a proxy passed on which names no address of its caller. */
-export function behindProxy(shown: readonly Pick<ShownToken, 'place'>[]): ServiceRefusal {
+export function behindProxy(tokens: RefusedTokens): ServiceRefusal {
   const what = 'a proxy passed this request on, and none of general.trusted_proxies names the address of its caller'
-  return unauthorized(what, shown)
+  return unauthorized(what, tokens)
 }
 
-function unauthorized(why: string, shown: readonly Pick<ShownToken, 'place'>[]): ServiceRefusal {
+/** The refusal of a certificate of this tree that lets nobody in, whatever else the request shows. */
+export function badCertificate(why: string): ServiceRefusal {
+  return {
+    status: 403,
+    message: `the certificate of the connection is not one to call services with: ${why}. Connect with another one, or without`
+  }
+}
+
+function unauthorized(why: string, { shown, whyNot }: RefusedTokens): ServiceRefusal {
   const isRelayToken = shown.some(({ place }) => place === 'relay-token')
-  const known = isRelayToken
-    ? '; the token in the request is not known to this relay'
-    : shown.length > 0
-      ? '; the Authorization of the request is no token of this relay, and so for the service'
-      : ''
+  const known =
+    whyNot !== undefined
+      ? `; the token in the request does not count: ${whyNot}`
+      : isRelayToken
+        ? '; the token in the request is not known to this relay'
+        : shown.length > 0
+          ? '; the Authorization of the request is no token of this relay, and so for the service'
+          : ''
   const places = shown.length > 0 ? '' : ', after Bearer in Authorization, or as the password of Basic'
   const message = `${why}${known}: show a token that may call the service in ${TOKEN_HEADER}${places}`
   return { status: 401, message, fields: CHALLENGES }

@@ -16,6 +16,7 @@ import { errorMessage } from '../../values/failures/system-error.js'
 import type { Logger } from '../../values/logging/logger.js'
 import { createTurns } from '../../values/time/in-turn.js'
 import { type CertificateFiles, ownCertificateFiles, serviceContext } from '../listening/gated-tls.js'
+import type { CallerCertificates } from './caller-certificates.js'
 import { bindListener, boundAddress, callerLimits, closeListener } from './listening-at.js'
 import type { AdmitToService } from './service-admission.js'
 import { createTlsServiceListener, type TlsServiceListener } from './tls-service-listener.js'
@@ -26,6 +27,7 @@ export interface RootListenersOptions extends NeighbourFacts {
   readonly admit: AdmitToService
   readonly open: ServiceEntry['open']
   readonly traffic: ServiceTraffic
+  readonly callers: CallerCertificates
   /** The connections of all these listeners together. */
   readonly share: ConnectionShare
   readonly http2: Http2Callers
@@ -110,12 +112,12 @@ export class RootListeners {
   }
 
   async #open(id: string, { name, setting }: Place, config: Config): Promise<RootListener> {
-    const { admit, open, traffic, logger } = this.options
-    const find: Parameters<AdmitToService>[1] = (request, keys) => destinationAtRoot(request, keys, listener.setting)
+    const { admit, open, traffic } = this.options
+    const find: Parameters<AdmitToService>[1] = (request, named) => destinationAtRoot(request, named, listener.setting)
     const entry: ServiceEntry = { admit: request => admit(request, find), open, traffic }
     const connections = new ListenerConnections(entry, callerLimits(config), this.#slots, this.options.http2)
     const tls = setting.tls
-      ? createTlsServiceListener(connections, contextOf(setting, name, config), config, this.options, logger)
+      ? createTlsServiceListener(connections, contextOf(setting, name, config), config, this.options)
       : undefined
     const server = tls?.server ?? createPlainServiceListener(connections, true)
     const listener: RootListener = { setting, server, connections, tls }

@@ -13,6 +13,7 @@ import type { Logger } from '../../values/logging/logger.js'
 import type { ConnectionBudget } from '../listening/connection-budget.js'
 import { secureContext } from '../listening/gated-tls.js'
 import type { KnownTokens } from '../tokens/known-tokens.js'
+import type { CallerCertificates } from './caller-certificates.js'
 import { http2Callers } from './http2-callers.js'
 import { bindListener, boundAddress, callerLimits, closeListener } from './listening-at.js'
 import { RootListeners } from './root-listeners.js'
@@ -25,6 +26,7 @@ export interface ServiceListenersOptions extends NeighbourFacts {
   /** The one in force. */
   readonly config: () => Config
   readonly tokens: KnownTokens
+  readonly callers: CallerCertificates
   readonly keys: ServiceKeys
   readonly traffic: ServiceTraffic
   /** Undefined: no headers are sealed. */
@@ -96,7 +98,7 @@ export async function openServiceListeners(options: ServiceListenersOptions): Pr
     }
     if (httpsListen !== undefined) {
       const connections = connectionsOf()
-      tls = createTlsServiceListener(connections, secureContext(config(), HTTPS_SETTING), config(), options, logger)
+      tls = createTlsServiceListener(connections, secureContext(config(), HTTPS_SETTING), config(), options)
       await open(HTTPS_SETTING, httpsListen, 'https', { server: tls.server, connections })
     }
     await roots.open()

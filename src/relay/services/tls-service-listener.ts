@@ -7,6 +7,7 @@ import { LogLimit } from '../../values/logging/log-limit.js'
 import type { Logger } from '../../values/logging/logger.js'
 import { createGate } from '../listening/gated-tls.js'
 import { rawSocketOf } from '../listening/raw-socket.js'
+import type { CallerCertificates } from './caller-certificates.js'
 
 /** A listener for callers of services, over TLS. */
 export interface TlsServiceListener {
@@ -16,21 +17,34 @@ export interface TlsServiceListener {
   renew(context: SecureContextOptions): void
 }
 
+export interface TlsServiceListenerOptions extends NeighbourFacts {
+  /** The certificates of callers. */
+  readonly callers: CallerCertificates
+  readonly logger: Pick<Logger, 'info' | 'warn' | 'error'>
+}
+
+/** Creates a listener that asks for a certificate of the tree's CA, and takes callers without one all the same. */
 export function createTlsServiceListener(
   connections: ListenerConnections,
   context: SecureContextOptions,
   config: Config,
-  facts: NeighbourFacts,
-  logger: Pick<Logger, 'info' | 'warn' | 'error'>
+  options: TlsServiceListenerOptions
 ): TlsServiceListener {
+  const { callers, logger } = options
+  const withAuthority = (own: SecureContextOptions): SecureContextOptions => {
+    const ca = callers.authority()
+    return ca === undefined ? own : { ...own, ca } // named in the handshake, so that browsers ask nobody else for one
+  }
   const tls = createServer({
-    ...context,
+    ...withAuthority(context),
     ALPNProtocols: ['h2', 'http/1.1'],
-    handshakeTimeout: config.limits.headersTimeoutMs
+    handshakeTimeout: config.limits.headersTimeoutMs,
+    requestCert: callers.authority() !== undefined,
+    rejectUnauthorized: false
   })
   tls.on('secureConnection', (socket: TLSSocket) => connections.serveTls(socket, rawSocketOf(socket)))
   tls.on('tlsClientError', (_error: Error, socket: TLSSocket) => socket.destroy())
-  const server = createGate(tls, config, facts, new LogLimit(logger))
+  const server = createGate(tls, config, options, new LogLimit(logger))
   server.prependListener('connection', socket => connections.enter(socket))
-  return { server, renew: renewed => tls.setSecureContext(renewed) }
+  return { server, renew: renewed => tls.setSecureContext(withAuthority(renewed)) }
 }

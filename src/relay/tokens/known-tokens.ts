@@ -4,6 +4,7 @@ import type { Config } from '../../config/config.js'
 import { readConfiguredTextSync, readTextFileSync } from '../../file-system/files/text-file.js'
 import { MIN_TOKEN_LENGTH } from '../../keys/tokens/admin-token.js'
 import { type ClientTokenRule, parseClientTokens } from '../../keys/tokens/client-token-rules.js'
+import { NO_SCOPES, type TokenRight } from '../../keys/tokens/token-right.js'
 import type { TokenScope } from '../../keys/tokens/token-scope.js'
 import { whyNotRead } from '../../values/failures/file-failure.js'
 import { errorMessage } from '../../values/failures/system-error.js'
@@ -14,27 +15,23 @@ const MAX_FILE_BYTES = 1024 * 1024
 /** How often it is looked whether the file has changed. */
 const LOOK_EVERY_MS = 500
 
-const NONE: readonly TokenScope[] = []
-
-/** The tokens of `tokens.clients_file` and `tokens.admin_file`, by their hashes: nobody who reads the first can use them. */
+/** The tokens of callers, clients and administrators. */
 export interface KnownTokens {
-  /**
-   * Looks a token up. The time that this takes tells nothing of tokens: what is compared are hashes, and nobody can
-   * choose theirs.
-   * @returns its SHA-256 in hex, where it has a scope
-   */
-  find(token: string): string | undefined
-  /** The scopes of a token with this hash; none once it was removed. */
-  scopesOf(hash: string): readonly TokenScope[]
-  /** Looks now whether the file has changed. */
+  /** @returns undefined for a token that is not ours, as far as this relay knows */
+  find(token: string): TokenRight | undefined
+  /** Looks now whether the files have changed. */
   look(): void
-  /** @param listener called after other tokens have come into force */
+  /** @param listener called after other tokens have come into force, and when rights may have ended */
   onChange(listener: () => void): void
-  /** No longer looks at the file by itself. */
+  /** No longer looks by itself. */
   close(): void
 }
 
 /**
+ * Opens the tokens of `tokens.clients_file` and `tokens.admin_file`, which are there by their hashes: nobody who reads the
+ * first can use them. The time that it takes to find one tells nothing of tokens: what is compared are hashes, and nobody
+ * can choose theirs.
+ *
  * Reads `tokens.clients_file` again whenever it has changed; one that is broken meanwhile changes nothing, and is
  * logged. The caller closes it.
  * @throws {Error} when one of the files cannot be used at first
@@ -65,9 +62,9 @@ export function openKnownTokens({ adminFile, clientsFile }: Config['tokens'], lo
     find(token) {
       if (token.length < MIN_TOKEN_LENGTH) return undefined
       const hash = sha256(token)
-      return known.has(hash) ? hash : undefined
+      if (!known.has(hash)) return undefined
+      return { scopes: () => known.get(hash) ?? NO_SCOPES, whyNot: () => undefined } // of the tokens as they are then
     },
-    scopesOf: hash => known.get(hash) ?? NONE,
     look,
     onChange: listener => void listeners.push(listener),
     close: () => clearInterval(timer)

@@ -20,7 +20,7 @@ import type { ExchangeCaller } from './exchange-caller.js'
 import { formatRefusal } from './refusals.js'
 import { type CallerOrigin, requestForService } from './request-for-service.js'
 import { cameRequest, isServiceRefusal, type ServiceEntry } from './service-entry.js'
-import type { ServiceRefusal } from './service-refusal.js'
+import { RIGHT_LOST, type ServiceRefusal } from './service-refusal.js'
 
 export interface CallerLimits {
   /** For the first head from the connection on, and for each from its first byte. */
@@ -37,8 +37,6 @@ const NOTHING = Buffer.alloc(0)
 const CONTINUE = Buffer.from('HTTP/1.1 100 Continue\r\n\r\n')
 /** So much of a body that nobody wants is read, so that the caller comes to see the answer. */
 const MAX_DROPPED_BYTES = 64 * 1024 * 1024
-
-const RIGHT_LOST = { status: 401, message: 'the token of the request was removed while it was under way' }
 
 /** One connection of a caller: HTTP/1.1, one request after another. */
 export class CallerConnection implements BodySink, ExchangeCaller {

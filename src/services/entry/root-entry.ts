@@ -15,7 +15,7 @@ export interface RootDestinations {
 }
 
 /** A service that something about a request names. */
-interface Named {
+export interface NamedService {
   /** For messages. */
   readonly by: string
   readonly key: string
@@ -23,16 +23,16 @@ interface Named {
 
 /**
  * The destination by what names a service: the listener, the server name of TLS, the host that is asked, the caller's
- * tokens. The host counts as well: who has a connection for one name could ask for another over it.
- * @param keysOfTokens those that tokens of the caller name
+ * tokens and certificate. The host counts as well: who has a connection for one name could ask for another over it.
+ * @param ofCaller those that tokens and the certificate of the caller name
  */
 export function destinationAtRoot(
   { target, host, socket }: Pick<CallerRequest, 'target' | 'host' | 'socket'>,
-  keysOfTokens: readonly string[],
+  ofCaller: readonly NamedService[],
   destinations: RootDestinations
 ): ServiceDestination | ServiceRefusal {
   const serverName = socket instanceof TLSSocket && socket.servername ? socket.servername : undefined
-  const named: Named[] = keysOfTokens.map(key => ({ by: 'the token', key }))
+  const named = [...ofCaller]
   const { fixed } = destinations
   if (fixed !== undefined) named.unshift({ by: 'this listener', key: fixed })
   else {
@@ -50,7 +50,7 @@ export function destinationAtRoot(
   return { key: first.key, base: '', target: target.startsWith('/') || target === '*' ? target : `/${target}` }
 }
 
-function add(named: Named[], by: string, key: string | undefined): void {
+function add(named: NamedService[], by: string, key: string | undefined): void {
   if (key !== undefined) named.push({ by, key })
 }
 
@@ -69,6 +69,6 @@ function keyOfHost(
 
 function noService(name: string | undefined): ServiceRefusal {
   const what = name === undefined || name === '' ? 'without a name' : `by the name ${name.slice(0, 256)}`
-  const message = `a request ${what} leads to no service here: ask by a server name of the listener, or show a token that may call one service`
+  const message = `a request ${what} leads to no service here: ask by a server name of the listener, or show a token or a certificate that may call one service`
   return { status: 421, message }
 }

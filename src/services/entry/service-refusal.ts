@@ -5,3 +5,9 @@ export interface ServiceRefusal {
   readonly message: string
   readonly fields?: readonly string[]
 }
+
+/** The refusal of a request under way whose caller has lost the right to it. */
+export const RIGHT_LOST: ServiceRefusal = {
+  status: 401,
+  message: 'the token or certificate that let the request in was removed, or has ended, while it was under way'
+}

@@ -6,7 +6,7 @@ import { NO_FIELDS } from '../../http1/fields.js'
 import type { CallerSlot, CallerSlots } from '../caller-slots.js'
 import { type CallerOrigin, requestForService } from '../request-for-service.js'
 import { cameRequest, isServiceRefusal, type ServiceEntry } from '../service-entry.js'
-import type { ServiceRefusal } from '../service-refusal.js'
+import { RIGHT_LOST, type ServiceRefusal } from '../service-refusal.js'
 import { FrameAllowance, UNITS_OF } from './frame-allowance.js'
 import { Http2Caller } from './http2-caller.js'
 import { readRequestBlock } from './request-block.js'
@@ -40,7 +40,6 @@ const OPTIONS = {
   }
 }
 
-const RIGHT_LOST = { status: 401, message: 'the token of the request was removed while it was under way' }
 const NO_CONNECT = { status: 501, message: 'CONNECT is not passed on to services' }
 const NO_TRACE = { status: 501, message: 'TRACE is not passed on to services' }
 const TOO_MANY = {

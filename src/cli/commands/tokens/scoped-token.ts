@@ -1,15 +1,17 @@
 import { createHash, randomBytes } from 'node:crypto'
 import { resolve } from 'node:path'
-import { appendText } from '../../file-exchange/places/append-text.js'
-import { readTextFile } from '../../file-system/files/text-file.js'
-import { formatClientToken, parseClientTokens } from '../../keys/tokens/client-token-rules.js'
-import { formatTokenScope, parseTokenScope, SCOPE_RULE, type TokenScope } from '../../keys/tokens/token-scope.js'
-import { whyNotRead } from '../../values/failures/file-failure.js'
-import { errorCode, errorMessage } from '../../values/failures/system-error.js'
-import { UsageError } from '../command-error.js'
-import { printJson } from '../output/table.js'
+import { appendText } from '../../../file-exchange/places/append-text.js'
+import { readTextFile } from '../../../file-system/files/text-file.js'
+import { formatClientToken, parseClientTokens } from '../../../keys/tokens/client-token-rules.js'
+import { formatTokenScope, parseTokenScope, SCOPE_RULE, type TokenScope } from '../../../keys/tokens/token-scope.js'
+import { whyNotRead } from '../../../values/failures/file-failure.js'
+import { errorCode, errorMessage } from '../../../values/failures/system-error.js'
+import { UsageError } from '../../command-error.js'
+import { printJson } from '../../output/table.js'
 
 const TOKEN_BYTES = 32
+/** The characters of a token that {@link createScopedToken} makes. */
+export const SCOPED_TOKEN_LENGTH = 43
 
 export interface ScopedTokenOptions {
   readonly scope: readonly string[]
@@ -33,7 +35,8 @@ export async function createScopedToken({ scope, append, json }: ScopedTokenOpti
   else console.error(`added to ${append}: ${scopes.map(formatTokenScope).join(', ')}`)
 }
 
-function readScope(text: string): TokenScope {
+/** @throws {UsageError} */
+export function readScope(text: string): TokenScope {
   const scope = parseTokenScope(text)
   if (scope === undefined) {
     throw new UsageError(`--scope ${JSON.stringify(text.slice(0, 200))}: expected ${SCOPE_RULE}`)
