@@ -67,16 +67,20 @@ testOverLevels(
       if (answer !== '') await caller.until(/\r\n\r\n/)
       return { caller, service }
     }
+    const used = await open(GET, 'HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n')
+    used.caller.text = used.service.text = ''
+    used.caller.send(GET) // over connections that were unused for a moment
+    await used.service.until(/\r\n\r\n/)
     const waiting = await open(GET, '')
     const begun = await open(GET, 'HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\n')
     const sending = await open(GET.replace('GET', 'POST').replace('\r\n\r\n', '\r\nContent-Length: 5\r\n\r\n'), '')
     const upgrade = GET.replace('\r\n\r\n', '\r\nConnection: upgrade\r\nUpgrade: x\r\n\r\n')
     const raw = await open(upgrade, 'HTTP/1.1 101 Go\r\nConnection: upgrade\r\nUpgrade: x\r\n\r\n')
     await outliveUnused(tree)
-    waiting.service.send('HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nalive')
+    for (const { service } of [used, waiting]) service.send('HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nalive')
     begun.service.send('alive')
     raw.service.send('alive')
-    for (const { caller } of [waiting, begun, raw]) await caller.until(/\r\n\r\nalive$/)
+    for (const { caller } of [used, waiting, begun, raw]) await caller.until(/\r\n\r\nalive$/)
     sending.caller.send('alive')
     await sending.service.until(/\r\n\r\nalive$/)
     raw.caller.send('alive')
