@@ -63,7 +63,7 @@ function pathOf({ pathname }: URL): string {
  */
 function movedCookie(cookie: string, { base, head }: ServiceRequest, prefix: string): string {
   const [pair = '', ...attributes] = cookie.split(';')
-  let path = /^\/[^/]*(?:\?|$)/.test(head.target) ? '/' : undefined
+  let path = base !== '' && /^\/[^/]*(?:\?|$)/.test(head.target) ? '/' : undefined
   const others: string[] = []
   for (const attribute of attributes) {
     const [name = '', ...value] = attribute.split('=')
@@ -71,5 +71,5 @@ function movedCookie(cookie: string, { base, head }: ServiceRequest, prefix: str
     if (lower === 'path') path = pathBelow(value.join('=').trim(), prefix) ?? '/'
     else if (lower !== 'domain') others.push(attribute)
   }
-  return [pair, ...(path === undefined || base + path === '/' ? [] : [` Path=${base}${path}`]), ...others].join(';')
+  return [pair, ...(path === undefined ? [] : [` Path=${base}${path}`]), ...others].join(';')
 }
