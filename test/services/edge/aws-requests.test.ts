@@ -168,14 +168,15 @@ test('bodies are refused while too many are held, and there is room again once t
   const edge = await startEdge(t, 's3')
   const piece = Buffer.alloc(8 * MIB)
   const held = Array.from({ length: 8 }, () => {
-    const { stream } = edge.open('chunked', 'PUT /k HTTP/1.1\r\nHost: relay')
-    stream.write(piece)
-    return stream
+    const opened = edge.open('chunked', 'PUT /k HTTP/1.1\r\nHost: relay')
+    opened.stream.write(piece)
+    return opened
   })
+  await eventually('that all was sent', () => held.every(({ received }) => received.drains > 0)) // a request meanwhile would take the room of one of them
   const isFull = async () =>
     (await ask(edge, 'PUT /k HTTP/1.1\r\nHost: relay\r\nContent-Length: 1', 'length', ['x'])).startsWith('503 too many')
-  await eventually('that the bound is reached', isFull)
-  for (const stream of held) stream.reset(1, 'left')
+  assert.equal(await isFull(), true, 'what was sent before on the lane came before')
+  for (const { stream } of held) stream.reset(1, 'left')
   await eventually('room', async () => !(await isFull()))
 })
 
