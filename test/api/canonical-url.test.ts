@@ -19,7 +19,15 @@ test('the same routes answer under all prefixes of the contract, with slashes me
 })
 
 test('what stands outside the prefixes stays where it is', () => {
-  for (const url of ['/uuid', '/metrics', '/metrics?x=1', '/openapi.json', '/v1/relay/links', '/v1/system/alive'])
+  for (const url of [
+    '/uuid',
+    '/metrics',
+    '/metrics?x=1',
+    '/openapi.json',
+    '/v1/relay/links',
+    '/v1/system/alive',
+    '/api/v1/getAgentStatistics'
+  ])
     assert.equal(canonicalUrl(url), url)
 })
 

@@ -7,7 +7,7 @@ const VERSIONED_START = `${API_PREFIX}/1/`
 const ANY_PREFIX = /^\/+(?:rudder\/+)?(?:relay-api\/+(?:1\/+)?)?/
 
 /** Paths outside the prefixes. */
-const OUTSIDE = /^\/(?:(?:uuid|metrics|openapi\.json)(?:\?|$)|v1\/(?:relay|system)\/)/
+const OUTSIDE = /^\/(?:(?:uuid|metrics|openapi\.json)(?:\?|$)|v1\/(?:relay|system)\/|api\/v1\/)/
 
 /**
  * The one URL under which a route is registered, for each of those under which it answers (contract, "URLs"):

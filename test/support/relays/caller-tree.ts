@@ -54,7 +54,8 @@ export const CALLS = {
   trace: [['GET', '/trace/node-a1', 200]],
   tree: [
     ['GET', '/v1/tree', 200],
-    ['GET', '/v1/revocations', /general\.ca_path/]
+    ['GET', '/v1/revocations', /general\.ca_path/],
+    ['GET', `/v1/revocations/confirmation?nonce=${'n'.repeat(22)}`, /general\.ca_path/]
   ],
   outbox: [['GET', '/outbox', 200]],
   administration: [
@@ -72,12 +73,19 @@ export const CALLS = {
     ['POST', '/v1/tokens', 400],
     ['DELETE', '/v1/tokens/none', /tree\.source = "members"/],
     ['DELETE', '/v1/members/none', /tree\.source = "members"/],
-    ['POST', '/v1/members/none/move', 400]
+    ['POST', '/v1/members/none/move', 400],
+    ['GET', '/v1/token-keys', /tree\.source = "members"/],
+    ['DELETE', '/v1/token-keys/none', /tree\.source = "members"/],
+    ['DELETE', '/v1/signed-tokens/none', 400],
+    ['GET', '/api/v1/getAgentStatistics', 200]
   ],
   system: [
     ['GET', '/system/info', 200],
     ['GET', '/system/status', 200],
-    ['POST', '/system/reload', 200]
+    ['POST', '/system/reload', 200],
+    ['POST', '/v1/token-keys', 400],
+    ['POST', '/v1/signed-tokens', 400],
+    ['POST', '/v1/caller-certificates', 400]
   ],
   observation: [
     ['GET', '/metrics', 200],
