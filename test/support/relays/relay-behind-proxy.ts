@@ -9,9 +9,8 @@ import { startTcpProxy, type TcpProxy } from '../network/tcp-proxy.js'
 export async function changeConfig(relay: TreeRelay, what: RegExp, instead: string): Promise<void> {
   const file = join(relay.directory, 'main.conf')
   const text = await readFile(file, 'utf8')
-  const changed = text.replace(what, instead)
-  if (changed === text) throw new Error(`${file} has no ${what}`)
-  await writeFile(file, changed)
+  if (!what.test(text)) throw new Error(`${file} has no ${what}`)
+  await writeFile(file, text.replace(what, instead))
 }
 
 /** Gives a relay that is not started yet a `general.proxy_listen`, for the web server in front of it. @returns its address */
