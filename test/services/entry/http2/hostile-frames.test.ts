@@ -144,7 +144,7 @@ test('a malformed request is refused, and never reaches the service', async t =>
   assert.equal(tree.connections(), 0)
 })
 
-test('a body that is longer or shorter than its length resets the request', async t => {
+test('a body that is longer or shorter than its length ends the request', async t => {
   const tree = await startRawService(t)
   for (const body of ['abcd', 'ab']) {
     const caller = rawHttp2(t, tree.port).send(
@@ -153,8 +153,9 @@ test('a body that is longer or shorter than its length resets the request', asyn
     const service = await tree.accepted()
     await service.until(/\r\n\r\n/)
     caller.send(frame(FRAME.data, END_STREAM, 1, Buffer.from(body)))
-    await resetOf(caller, 1)
-    await service.closed()
+    const isReset = () => caller.frames.some(({ type, stream }) => type === FRAME.reset && stream === 1)
+    await eventually('its end', () => isReset() || caller.isClosed) // nghttp2 of Node 24 closes the connection for a longer one
+    assert.doesNotMatch(await service.closed(), /abcd$/)
   }
 })
 
