@@ -64,7 +64,7 @@ async function startKubectl(t: TestContext) {
     }
     return new Command(t, spawn('kubectl', options, { env }))
   }
-  return { kubernetes, kubectl, proxy, untilKnown }
+  return { kubernetes, kubectl, proxy }
 }
 
 /** A command that is under way. */
@@ -94,7 +94,7 @@ class Command {
 }
 
 test('kubectl reaches a server two levels below', { skip: whyNoKubernetes }, async t => {
-  const { kubernetes, kubectl, proxy, untilKnown } = await startKubectl(t)
+  const { kubernetes, kubectl, proxy } = await startKubectl(t)
   const ends = (what: string) => kubernetes.printed().filter(line => line === `${what} ended`).length
 
   await t.test('get, and get --raw', async () => {
@@ -179,7 +179,8 @@ test('kubectl reaches a server two levels below', { skip: whyNoKubernetes }, asy
     await first.printed('"name":"second"')
     proxy.cut()
     assert.notEqual(await first.ended, 0)
-    await untilKnown('middle')
+    const isBack = () => kubectl(['get', '--raw', '/api/v1/namespaces/default/pods?limit=1']).ended
+    await eventually('the service at the root again', async () => (await isBack()) === 0)
     const next = watch(4) // behind two lines of the log and a pod
     await kubernetes.feed('pod third')
     await next.printed('"name":"third"')
