@@ -95,11 +95,14 @@ export function createSharedFolder(root: string, rules: FolderRules): SharedFold
       if (cached !== undefined) {
         hashes.delete(identity) // to the end of the map: used most recently
         hashes.set(identity, cached)
+        await handle.close()
+        return cached
       }
       const known = underWay.get(identity)
-      if (cached !== undefined || known !== undefined) await handle.close()
-      if (cached !== undefined) return cached
-      return awaitHash(identity, known ?? begin(identity, file, type), signal)
+      // Counted as a caller in this turn: it could lose the others, and so end, while the file is closed.
+      const hash = awaitHash(identity, known ?? begin(identity, file, type), signal)
+      const [found] = await Promise.all([hash, known === undefined ? undefined : handle.close()])
+      return found
     }
   }
 }

@@ -98,6 +98,7 @@ test('a hash goes on for as long as one of its callers is there, and a later cal
   const [left, stayed] = [folder.hash('f', 'sha256', leaving.signal), folder.hash('f', 'sha256', STAYS)]
   const refused = assert.rejects(left, /gone/)
   await eventually('the reading', () => reads() > 0)
+  await folder.check('f') // opened after the others
   leaving.abort(new Error('gone'))
   await refused
   const hash = await stayed
